@@ -1,0 +1,1 @@
+"""The paper's sections as Beam graphs: the only place that imports Beam."""

@@ -1,0 +1,161 @@
+"""The last steps of every graph: list the fragments once, check that everything adds up, compact, write the manifest.
+
+They are part of the graph, so the launcher may be gone by then. The manifest is written last: its presence means that
+the run is complete.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsSingleton, PCollection
+
+from pipelines.spine import fragments, funnel, identity, storage
+from pipelines.spine.shards import Layout, ShardPlan, WrittenShard, plan, write_shard
+from pipelines.spine.steps import FUNNEL
+from schemas.exits import EnvironmentFault
+
+MANIFEST, FUNNEL_FILE = "manifest.json", "funnel.json"
+KEPT_BYTES = b"kept_bytes"
+"""Footer key: image bytes of the kept rows, from which shards are planned."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run with dead letters is no longer a run."""
+
+    max_dead_ratio: float = 0.3
+    """Share of the input that may be dead (ours: raw web pools lose up to a fifth to broken files)."""
+    dead_floor: int = 100
+    """Dead letters that never fail a run, however small the input (ours)."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where and how a run's shards are written."""
+
+    shard_mb: int = 256
+    """Image bytes in a shard, in MiB (design: 256-512)."""
+    folder: str = "runs"
+    """Where everything is written."""
+    seed: int = 0
+    """Orders the shards' splits."""
+    keep_fragments: bool = True
+    """Fragments kept let a later run over more shards do only the new ones; false saves the disk once the manifest stands."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Everything the last steps need to know."""
+
+    pass_folder: str
+    """Where the last pass left its fragments."""
+    run: str
+    layout: Layout
+    limits: Limits
+    output: Output
+    identity: Mapping[str, Any]
+    """What the manifest says of the run: its id, its pipeline, its passes, the commit of the code."""
+    pages: Callable[[str], Mapping[str, bytes]]
+    """Given the run's folder, its further files by name: the resolved job, the report."""
+
+
+def commit_run(keys: PCollection[str], how: Commit) -> PCollection[str]:
+    """Turn the committed splits ``keys`` into a finished run; the result is one element, the manifest's path."""
+    shards = (
+        keys
+        | "Gather the splits of the run" >> beam.combiners.ToList()
+        | "List their fragments once" >> beam.FlatMap(_list, how).with_output_types(tuple[int, str])
+        | "Spread the footers" >> beam.Reshuffle()
+        | "Read the footers" >> beam.Map(_footer)
+        | "Gather the footers" >> beam.combiners.ToList()
+        | "Check the sums and plan the shards" >> beam.FlatMap(_plan, how).with_output_types(ShardPlan)
+        | "Spread the shards" >> beam.Reshuffle()
+        | "Write the shards" >> beam.Map(_write, how)
+        | "Gather the shards" >> beam.combiners.ToList()
+    )
+    manifest = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how).with_output_types(str)
+    if not how.output.keep_fragments:
+        _ = keys | "Let the fragments go" >> beam.Map(_let_go, how.pass_folder, manifest=AsSingleton(manifest))
+    return manifest
+
+
+def read_manifest(run: str) -> dict[str, Any] | None:
+    """Return the manifest of ``run``, None if the run is not complete."""
+    path = storage.join(run, MANIFEST)
+    return json.loads(storage.read(path)) if storage.exists(path) else None
+
+
+def _list(keys: list[str], how: Commit) -> Iterator[tuple[int, str]]:
+    ordered = sorted(set(keys), key=lambda key: identity.order(how.output.seed, key))
+    storage.remove(storage.temporaries(how.pass_folder, ordered))
+    yield from enumerate(fragments.choose(storage.list_files(how.pass_folder), ordered))
+
+
+def _let_go(key: str, folder: str, manifest: str) -> None:
+    """Remove every attempt at ``key``, once ``manifest`` stands."""
+    if not storage.exists(manifest):
+        raise EnvironmentFault(f"{manifest} is gone: the fragments of {key} are kept; run the same command again")
+    storage.remove(storage.list_files(folder, f"{key}."))
+
+
+def _footer(numbered: tuple[int, str]) -> tuple[int, str, bytes, int]:
+    number, path = numbered
+    footer = fragments.footer(path)
+    return number, path, footer[FUNNEL], int(footer[KEPT_BYTES])
+
+
+def _plan(footers: Sequence[tuple[int, str, bytes, int]], how: Commit) -> list[ShardPlan]:
+    ordered = sorted(footers)
+    for _, path, counts, _ in ordered:
+        funnel.check(funnel.loads(counts), path)
+    whole = funnel.total(funnel.loads(counts) for _, _, counts, _ in ordered)
+    funnel.check(whole, how.run)
+    refuse_too_many_dead(whole, how.limits)
+    return plan([(path, size) for _, path, _, size in ordered], how.output.shard_mb * 2**20)
+
+
+def refuse_too_many_dead(whole: funnel.Funnel, limits: Limits) -> None:
+    """Raise ``EnvironmentFault`` when more rows are dead than ``limits`` allow."""
+    dead, entered = funnel.exits(whole)["dead"], whole[0].entered if whole else 0
+    if dead > max(limits.dead_floor, limits.max_dead_ratio * entered):
+        reasons = {reason: n for count in whole for reason, n in count.dead.items()}
+        raise EnvironmentFault(
+            f"{dead} of {entered} samples are dead letters ({reasons}), more than limits.max_dead_ratio={limits.max_dead_ratio} allows; "
+            f"look at the input, or raise it by --set limits.max_dead_ratio=1 (what was done is kept)"
+        )
+
+
+def _write(shard: ShardPlan, how: Commit) -> tuple[int, WrittenShard]:
+    return shard.number, write_shard(shard, how.run, how.layout)
+
+
+def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
+    """Check the rows against the footers, write funnel and manifest, and let the fragments go."""
+    written = [shard for _, shard in sorted(numbered, key=lambda n: n[0])]
+    whole = funnel.total(shard.funnel for shard in written)
+    check_rows(whole, written)
+    spent = {name: round(sum(shard.spent[name] for shard in written), 3) for name in (written[0].spent if written else ())}
+    files = [asdict(file) for shard in written for file in shard.files]
+    for table in {name.split("/")[0] for name in (f["path"] for f in files)}:
+        storage.remove(storage.temporaries(storage.join(how.run, table)))
+    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run)}
+    for name, data in pages.items():
+        storage.write(storage.join(how.run, name), data)
+    storage.remove(storage.temporaries(how.run))
+    manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "files": files}
+    path = storage.join(how.run, MANIFEST)
+    storage.write(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    return path
+
+
+def check_rows(whole: funnel.Funnel, written: Sequence[WrittenShard]) -> None:
+    """Raise ``SumsDoNotAddUp`` unless the rows in the shards are those that the footers promised, door by door."""
+    promised = {door: n for door, n in funnel.exits(whole).items() if n}
+    found: dict[str, int] = {}
+    for shard in written:
+        found = {door: found.get(door, 0) + shard.exits.get(door, 0) for door in {*found, *shard.exits}}
+    if promised != found:
+        raise funnel.SumsDoNotAddUp(f"the fragments' footers promise {promised}, their rows say {dict(sorted(found.items()))}")

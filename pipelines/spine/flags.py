@@ -1,0 +1,85 @@
+"""The command line of every pipeline: a job file, settings over it, and Beam's own flags, which are checked too."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+from pipelines.spine import config
+
+LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner")
+"""DirectRunner would first look for a Go runner on the network or in a cache, so that machines disagree; it is taken as FnApiRunner."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the user asked for."""
+
+    settings: dict[str, Any]
+    """The job file with every override laid over it."""
+    dry_run: bool
+    options: PipelineOptions
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether the pipeline runs on this machine."""
+        return self.options.view_as(StandardOptions).runner == "FnApiRunner"
+
+    @property
+    def workers(self) -> int:
+        """Workers that share a model's endpoint: the local ones, else the job's upper bound."""
+        if self.is_local:
+            return max(1, self.options.view_as(DirectOptions).direct_num_workers)
+        return int(self.options.get_all_options().get("max_num_workers") or 1)
+
+
+def parse(argv: Sequence[str], description: str) -> Command:
+    """Return what ``argv`` asks for.
+
+    Raises ``ConfigError`` for a flag that neither we nor Beam know, or a job file that cannot be read.
+    """
+    own, beam_flags = _parser(description).parse_known_args(list(argv))
+    refuse_unknown(beam_flags)
+    settings = [*own.set]
+    settings += [f"{key}={value}" for key, value in (("input.path", own.input), ("output.folder", own.output)) if value]
+    settings += [] if own.limit is None else [f"input.limit={own.limit}"]
+    values = config.override(_read_job(own.job) if own.job else {}, settings)
+    options = PipelineOptions(beam_flags)
+    if options.view_as(StandardOptions).runner in LOCAL_RUNNERS:
+        options.view_as(StandardOptions).runner = "FnApiRunner"
+    return Command(values, own.dry_run, options)
+
+
+def refuse_unknown(flags: Sequence[str]) -> None:
+    """Raise ``ConfigError`` for the first of ``flags`` that Beam would discard with a warning."""
+    parsers: list[argparse.ArgumentParser] = []
+    known = PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
+    _, unknown = parsers[0].parse_known_args(list(flags))
+    if unknown:
+        flag = unknown[0]
+        names = [f"--{name}" for name in (*known, *OWN_FLAGS)]
+        raise config.ConfigError(f"unknown flag {flag!r}{config.suggestion(flag.split('=')[0], names)}")
+
+
+OWN_FLAGS = ("job", "set", "input", "output", "limit", "dry_run")
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--job", help="YAML file of the job; every key has a default")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", help="lay one value over the job file; may be repeated")
+    parser.add_argument("--input", help="folder of images, WebDataset tar, or glob of tars; same as --set input.path=")
+    parser.add_argument("--output", help="folder for everything that is written; same as --set output.folder=")
+    parser.add_argument("--limit", type=int, help="take only the first N samples; same as --set input.limit=")
+    parser.add_argument("--dry_run", action="store_true", help="print the plan, bytes, model calls and cost, and stop")
+    parser.epilog = "Beam's own flags (--runner, --direct_num_workers, --direct_running_mode, ...) are passed on."
+    return parser
+
+
+def _read_job(path: str) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise config.ConfigError(f"--job: no file {path!r}; the jobs that ship are jobs/*/*.yaml")
+    return config.read_yaml(Path(path).read_text(encoding="utf-8"), path)

@@ -1,0 +1,28 @@
+"""Models are loaded once in each worker process, whatever the number of steps and threads that use them."""
+
+import functools
+import threading
+from collections.abc import Hashable
+from typing import Any, Protocol, TypeVar, cast
+
+T_co = TypeVar("T_co", covariant=True)
+_loading = threading.Lock()
+
+
+class Spec(Protocol[T_co]):
+    """A frozen, hashable description of a model."""
+
+    def load(self) -> T_co:
+        """Return the model, ready."""
+        ...
+
+
+def loaded(spec: Spec[T_co]) -> T_co:
+    """Return the model of ``spec``, loading it at the first call in this process."""
+    with _loading:
+        return cast(T_co, _load(cast(Hashable, spec)))
+
+
+@functools.cache
+def _load(spec: Any) -> Any:
+    return spec.load()

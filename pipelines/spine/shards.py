@@ -1,0 +1,184 @@
+"""Compaction: fragments become the shards of a run, samples for the trainer, ledger and dead letters beside them."""
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from pipelines.spine import fragments, funnel, storage
+from pipelines.spine.steps import counts
+from schemas import columns as c
+from schemas.batches import conform, take_rows
+from schemas.exits import DEAD, KEPT
+from schemas.records import SCHEMA_VERSION, with_features
+
+ROW_GROUP_BYTES = 32 * 2**20
+"""Image bytes in a row group: readers hold a whole one in memory (design; past 2 GiB nested leaves cannot be read)."""
+
+SPENT = (c.PROMPT_TOKENS.name, c.COMPLETION_TOKENS.name, c.ANSWER_SECONDS.name)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns each table of a run holds."""
+
+    samples: pa.Schema
+    ledger: pa.Schema
+    dead: pa.Schema
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """One shard to write: its number and the fragments that go into it, in order."""
+
+    number: int
+    fragments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """One finished file of a run, as the manifest lists it."""
+
+    path: str
+    """Relative to the run."""
+    rows: int
+    bytes: int
+    xxh3_128: str
+
+
+@dataclass(frozen=True)
+class WrittenShard:
+    """The files of one shard and the funnel of the fragments that went into it."""
+
+    files: tuple[WrittenFile, ...]
+    funnel: tuple[funnel.StepCount, ...]
+    exits: Mapping[str, int]
+    """Rows by door, counted from the rows themselves and not from the footers."""
+    spent: Mapping[str, float]
+    """What the rows' answers cost: sums of the columns of ``SPENT``."""
+
+
+def plan(sizes: Sequence[tuple[str, int]], shard_bytes: int) -> list[ShardPlan]:
+    """Cut the ordered (fragment, image bytes) into shards of about ``shard_bytes``; a fragment is never divided."""
+    shards: list[list[str]] = []
+    filled = 0
+    for path, size in sizes:
+        if not shards or filled + size > shard_bytes:
+            shards, filled = [*shards, []], 0
+        shards[-1].append(path)
+        filled += size
+    return [ShardPlan(number, tuple(paths)) for number, paths in enumerate(shards)]
+
+
+def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
+    """Write the samples, ledger and dead letters of ``shard`` below ``run`` and return what was written.
+
+    The files depend on the fragments alone, so two attempts write the same bytes.
+    """
+    told: list[list[funnel.StepCount]] = []
+    doors: Counter[str] = Counter()
+    spent: Counter[str] = Counter()
+    with ExitStack() as stack:
+        samples, ledger, dead = (stack.enter_context(_table(run, f.name, shard.number, getattr(layout, f.name))) for f in fields(Layout))
+        for path in shard.fragments:
+            batch = fragments.read(path)
+            exits = np.array(batch.column(c.EXIT.name).to_pylist(), dtype=object)
+            samples.write(take_rows(batch, exits == KEPT))
+            ledger.write(batch)
+            dead.write(take_rows(batch, exits == DEAD))
+            told.append(counts(batch))
+            doors.update(exits)
+            spent.update(_spent(batch))
+    files = (samples.written(), ledger.written(), dead.written())
+    return WrittenShard(files, tuple(funnel.total(told)), dict(sorted(doors.items())), dict(sorted(spent.items())))
+
+
+def _spent(batch: pa.RecordBatch) -> dict[str, float]:
+    return {name: pc.call_function("sum", [batch.column(name)]).as_py() or 0 for name in SPENT if name in batch.schema.names}
+
+
+class _Hashing:
+    """A file that hashes what passes through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._hash, self.size = file, xxhash.xxh3_128(), 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class _Table:
+    """One Parquet file in the making: rows gather until they fill a row group."""
+
+    def __init__(self, file: _Hashing, relative: str, schema: pa.Schema) -> None:
+        self._file, self._relative, self._schema = file, relative, schema
+        self._writer = pq.ParquetWriter(file, schema, **fragments.parquet_options(schema))
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = self._waiting_bytes = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of ``batch``, of which only the columns of the table are taken."""
+        batch = conform(batch.select([n for n in batch.schema.names if n in self._schema.names]), self._schema)
+        for rows in _pieces(batch):
+            self._waiting.append(rows)
+            self._waiting_bytes += rows.nbytes
+            if self._waiting_bytes >= ROW_GROUP_BYTES:
+                self._flush()
+
+    def close(self) -> None:
+        """Write what waits and the footer."""
+        self._flush()
+        self._writer.close()
+
+    def written(self) -> WrittenFile:
+        """Return the entry of the closed file in the manifest."""
+        return WrittenFile(self._relative, self._rows, self._file.size, self._file.hexdigest())
+
+    def _flush(self) -> None:
+        rows = sum(len(batch) for batch in self._waiting)
+        if rows:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), row_group_size=rows)
+        self._rows += rows
+        self._waiting, self._waiting_bytes = [], 0
+
+
+@contextmanager
+def _table(run: str, name: str, number: int, schema: pa.Schema) -> Generator[_Table]:
+    relative = f"{name}/{name}-{number:05d}.parquet"
+    stamped = with_features(schema.with_metadata({fragments.VERSION: str(SCHEMA_VERSION).encode()}))
+    with storage.writing(storage.join(run, relative)) as file:
+        table = _Table(_Hashing(file), relative, stamped)
+        yield table
+        table.close()
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut ``batch`` where its image bytes pass another row group's worth."""
+    if c.IMAGE.name not in batch.schema.names or not len(batch):
+        yield batch
+        return
+    lengths = pc.fill_null(pc.call_function("binary_length", [batch.column(c.IMAGE.name).field("bytes")]), 0).to_numpy(zero_copy_only=False)
+    group = np.cumsum(lengths) // ROW_GROUP_BYTES
+    edges = [0, *(np.flatnonzero(np.diff(group)) + 1), len(batch)]
+    for first, last in pairwise(edges):
+        yield batch.slice(first, last - first)

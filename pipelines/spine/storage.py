@@ -1,0 +1,104 @@
+"""Files, on this machine or wherever Beam's filesystems reach.
+
+A file appears whole or not at all: locally by a unique temporary and ``os.replace``, on an object store by one upload.
+"""
+
+import os
+import uuid
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+TEMPORARY = ".writing-"
+"""Prefix of a file that is being written; nothing reads such a name."""
+
+
+def is_local(path: str) -> bool:
+    """Tell whether ``path`` names a file of this machine rather than ``scheme://...``."""
+    return "://" not in path
+
+
+def join(folder: str, *names: str) -> str:
+    """Return the path of ``names`` below ``folder``."""
+    return str(Path(folder, *names)) if is_local(folder) else "/".join((folder.rstrip("/"), *names))
+
+
+def list_files(folder: str, prefix: str = "") -> list[str]:
+    """Return the sorted paths of the finished files directly in ``folder`` whose names begin with ``prefix``."""
+    if is_local(folder):
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return sorted(join(folder, n) for n in names if n.startswith(prefix) and not n.startswith(TEMPORARY))
+    found = FileSystems.match([join(folder, prefix + "*")])[0].metadata_list
+    return sorted(m.path for m in found)
+
+
+def list_folders(folder: str) -> list[str]:
+    """Return the sorted names of the folders directly in the local ``folder``, none if it does not exist."""
+    return sorted(e.name for e in os.scandir(folder) if e.is_dir()) if os.path.isdir(folder) else []
+
+
+def exists(path: str) -> bool:
+    """Tell whether the file ``path`` is there."""
+    return os.path.exists(path) if is_local(path) else bool(FileSystems.exists(path))
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open ``path`` for reading bytes as they are stored, whatever its extension says of compression."""
+    if is_local(path):
+        return open(path, "rb")
+    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def read(path: str) -> bytes:
+    """Return the bytes of ``path``."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def write(path: str, data: bytes) -> None:
+    """Write ``data`` to ``path`` in one piece, replacing what was there."""
+    with writing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: str) -> Generator[BinaryIO]:
+    """Yield a file that becomes ``path`` when the block ends well, and nothing when it does not."""
+    if not is_local(path):
+        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            yield file
+        return
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f"{TEMPORARY}{uuid.uuid4().hex}-{name}")
+    with open(temporary, "xb") as file:
+        yield file
+    os.replace(temporary, path)
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Remove files; one that is already gone is no error."""
+    for path in paths:
+        if is_local(path):
+            Path(path).unlink(missing_ok=True)
+        elif FileSystems.exists(path):
+            FileSystems.delete([path])
+
+
+def temporaries(folder: str, keys: Collection[str] | None = None) -> list[str]:
+    """Return what killed writers left behind in the local ``folder``: of the files whose name begins with one of ``keys``, or all."""
+    if not is_local(folder) or not os.path.isdir(folder):
+        return []
+    wanted = None if keys is None else set(keys)
+    left = (n for n in os.listdir(folder) if n.startswith(TEMPORARY))
+    return [join(folder, n) for n in left if wanted is None or n.split("-", 2)[-1].split(".")[0] in wanted]
+
+
+def parquet(path: str) -> pq.ParquetFile:
+    """Open ``path`` as Parquet; the caller closes it."""
+    return pq.ParquetFile(path if is_local(path) else open_file(path))

@@ -1,0 +1,72 @@
+"""Helpers on ``pa.RecordBatch``: columns in and out, rows in and out, a draw that every worker agrees on."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    """Return the batch of ``rows``; a key that the schema lacks raises ``ValueError``, a missing key is null."""
+    unknown = {key for row in rows for key in row} - set(schema.names)
+    if unknown:
+        raise ValueError(f"rows carry columns that the schema lacks: {sorted(unknown)}; declare them in schemas/columns.py")
+    return pa.RecordBatch.from_arrays([pa.array([row.get(f.name) for row in rows], f.type) for f in schema], schema=schema)
+
+
+def set_columns(batch: pa.RecordBatch, added: Mapping[str, pa.Array], schema: pa.Schema | None = None) -> pa.RecordBatch:
+    """Return ``batch`` with the columns ``added`` or replaced, keeping its metadata; types come from ``schema`` if given."""
+    fields = {f.name: f for f in batch.schema}
+    arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+    for name, array in added.items():
+        fields[name] = schema.field(name) if schema is not None else pa.field(name, array.type)
+        arrays[name] = array
+    return pa.RecordBatch.from_arrays(list(arrays.values()), schema=pa.schema(list(fields.values()), batch.schema.metadata))
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return ``batch`` with exactly the columns of ``schema``, in its order; missing columns are null.
+
+    Raises ``ValueError`` for a column that the schema lacks: nothing is dropped in silence.
+    """
+    extra = set(batch.schema.names) - set(schema.names)
+    if extra:
+        raise ValueError(f"batch carries columns that the schema lacks: {sorted(extra)}; drop them where they end")
+    arrays = [batch.column(f.name).cast(f.type) if f.name in batch.schema.names else pa.nulls(len(batch), f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema.with_metadata(batch.schema.metadata))
+
+
+def take_rows(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+    """Return the rows where ``mask``, shape (n,), is true; without a copy where it is true throughout."""
+    return batch if bool(mask.all()) else batch.filter(pa.array(mask))
+
+
+def scatter(values: pa.Array, mask: npt.NDArray[np.bool_]) -> pa.Array:
+    """Spread ``values`` (one for each true place of ``mask``) over ``len(mask)`` rows, null elsewhere."""
+    if bool(mask.all()):
+        return values
+    places = np.cumsum(mask) - 1
+    return values.take(pa.array(places, pa.int64(), mask=~mask))
+
+
+def numbers(array: pa.Array) -> npt.NDArray[np.float64]:
+    """Return a numeric column as float64, shape (n,), nulls as NaN."""
+    return pc.cast(array, pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def strings(array: pa.Array) -> list[str]:
+    """Return a string column as a list, nulls as the empty string."""
+    return pc.fill_null(array, "").to_pylist()
+
+
+def draw(seed: int, sample_ids: Iterable[str]) -> npt.NDArray[np.float64]:
+    """Return a number in [0, 1) for each sample, shape (n,): the same one in every worker, retry and rerun.
+
+    It is the first 53 bits of BLAKE2b over seed and sample_id, so no worker holds a random state (ours).
+    """
+    digests = (hashlib.blake2b(f"{seed}:{sample_id}".encode(), digest_size=8).digest() for sample_id in sample_ids)
+    return np.array([(int.from_bytes(d, "big") >> 11) / 2**53 for d in digests], dtype=np.float64)

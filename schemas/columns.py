@@ -1,0 +1,83 @@
+"""Every column of the project, declared once.
+
+A column is a ``pa.Field`` whose metadata says what it holds (``doc``), in what ``unit``, and which ``source`` the
+definition comes from. Record schemas (``schemas.records``) are compositions of these fields; ``docs/data-dictionary.md``
+is generated from them.
+"""
+
+import pyarrow as pa
+
+
+def column(name: str, kind: pa.DataType, doc: str, *, unit: str = "", source: str = "ours", null: bool = True) -> pa.Field:
+    """Return the field ``name`` with its documentation in the metadata."""
+    return pa.field(name, kind, nullable=null, metadata={"doc": doc, "unit": unit, "source": source})
+
+
+IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+LABEL_TYPE = pa.struct([pa.field("label", pa.string()), pa.field("probability", pa.float32())])
+PLACE_TYPE = pa.struct([pa.field("split_id", pa.string()), pa.field("row", pa.int32())])
+
+# Identity: where a sample comes from, and how its rows are joined.
+SAMPLE_ID = column(
+    "sample_id", pa.string(), "xxh3-128 over the encoded image and the corpus name; exact duplicates share it", unit="32 hex digits"
+)
+SPLIT_ID = column(
+    "split_id", pa.string(), "the split that the sample was read in; rows join on (split_id, row)", unit="32 hex digits", null=False
+)
+ROW = column("row", pa.int32(), "position of the sample in its split", unit="rows", null=False)
+CORPUS = column("corpus", pa.string(), "name of the corpus, from the job", null=False)
+SOURCE_LICENSE = column("source_license", pa.string(), "licence as the source states it, else the job's `input.license`", null=False)
+SOURCE_PATH = column("source_path", pa.string(), "file that holds the encoded image: a tar or the image itself", null=False)
+SOURCE_MEMBER = column("source_member", pa.string(), "name inside `source_path`, null where the file is the image")
+SOURCE_OFFSET = column(
+    "source_offset", pa.int64(), "first byte of the image, or of the damage, inside `source_path`", unit="bytes", null=False
+)
+SOURCE_BYTES = column("source_bytes", pa.int64(), "length of the encoded image", unit="bytes", null=False)
+URL = column("url", pa.string(), "address that the image was downloaded from, where the source kept it")
+
+# What came with the sample.
+IMAGE = column(
+    "image", IMAGE_TYPE, "the encoded image as it came, never re-encoded; `path` is its name in the source", source="datasets Image feature"
+)
+ALT_TEXT = column("alt_text", pa.string(), "text that came with the image, Unicode NFC, outer whitespace removed")
+
+# Signals of the one decode.
+IMAGE_HASH = column("image_hash", pa.string(), "xxh3-128 of the encoded image", unit="32 hex digits")
+IMAGE_FORMAT = column(
+    "image_format", pa.string(), "format that the decoder found, whatever the file name says", source="Pillow format names"
+)
+WIDTH = column("width", pa.int32(), "width as displayed, after EXIF rotation", unit="pixels")
+HEIGHT = column("height", pa.int32(), "height as displayed, after EXIF rotation", unit="pixels")
+ANIMATED = column("animated", pa.bool_(), "the file holds more than one frame; signals are those of the first")
+COLOUR_STD = column("colour_std", pa.float32(), "largest standard deviation of a colour channel over the decoded pixels", unit="0-255")
+
+# Evidence for a captioner that cannot see.
+LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")
+OCR_TEXT = column("ocr_text", pa.list_(pa.string()), "lines of text read in the image, in reading order")
+
+# Exact duplicates.
+ALT_TEXTS = column("alt_texts", pa.list_(pa.string()), "up to 16 distinct alt texts of the merged duplicates, the sample's own first")
+ALT_TEXT_COUNT = column("alt_text_count", pa.int32(), "number of distinct alt texts before the cut to 16", unit="texts")
+DUPLICATE_COUNT = column("duplicate_count", pa.int32(), "number of rows merged into this one", unit="rows")
+
+# The caption.
+CAPTION = column("caption", pa.string(), "what the captioner wrote, Unicode NFC", source="paper 3.1")
+CAPTION_MODEL = column("caption_model", pa.string(), "model name and revision that wrote the caption")
+PROMPT_VERSION = column("prompt_version", pa.string(), "version in the header of the prompt file")
+SEEN = column("seen", pa.string(), "what the captioner had before it: `image`, or `description` (labels and text found in the image)")
+FINISH_REASON = column(
+    "finish_reason", pa.string(), "why the server stopped: stop, length, content_filter", source="OpenAI chat completions"
+)
+PROMPT_TOKENS = column("prompt_tokens", pa.int32(), "tokens of the request, as the server counted them", unit="tokens")
+COMPLETION_TOKENS = column("completion_tokens", pa.int32(), "tokens of the answer, as the server counted them", unit="tokens")
+ANSWER_SECONDS = column("answer_seconds", pa.float32(), "wall time of the request that was answered", unit="seconds")
+COPY_SIMILARITY = column("copy_similarity", pa.float32(), "normalised edit similarity of caption and alt text; 1 is a copy", unit="0-1")
+
+# The exit of a row.
+EXIT = column("exit", pa.string(), "the door the row left by: kept, dropped, merged, dead; null while it is under way")
+STEP = column("step", pa.string(), "sentence of the step at which the row left; null where kept")
+REASON = column("reason", pa.string(), "why it left; null where kept")
+VALUE = column("value", pa.float64(), "the number that decided, where one did")
+THRESHOLD = column("threshold", pa.float64(), "the number that `value` was held against")
+ERROR = column("error", pa.string(), "the exception of a dead row: what was expected, what was found")
+MERGED_INTO = column("merged_into", PLACE_TYPE, "the row that a merged row lives on in")

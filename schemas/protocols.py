@@ -1,0 +1,108 @@
+"""What a model must do. Arguments are numpy arrays, bytes and str, so that any library fits behind them.
+
+A backend is two objects: a small frozen *spec* (name, weights, revision), which is picklable and part of the pass's
+identity, and the model that its ``load()`` returns, which never leaves the worker.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+"""One decoded image, shape (height, width, 3), uint8 RGB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a served model answered to one request."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one item has no result: ``reason`` is a name for the ledger, ``error`` says what was expected and found."""
+
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionTask:
+    """What a captioner may look at: the encoded image, its alt text, and evidence in words (empty if none)."""
+
+    image: bytes
+    image_format: str
+    alt_text: str
+    evidence: str
+
+
+class Captioner(Protocol):
+    """Writes a caption for each task."""
+
+    def caption(self, split_id: str, tasks: Sequence[CaptionTask]) -> Sequence[Answer | Failure]:
+        """Return one outcome per task, in order. Answers already stored for ``split_id`` are reused, not asked again.
+
+        Raises ``EnvironmentFault`` when the model, and not a sample, is at fault.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One chat completion: OpenAI messages, images inline as data URLs."""
+
+    messages: Sequence[dict[str, Any]]
+    key: str
+    """Hash of the whole request, images by content hash: the name under which its answer is stored."""
+
+
+class ChatModel(Protocol):
+    """A served model behind the OpenAI-compatible HTTP API."""
+
+    def ask(self, requests: Sequence[ChatRequest]) -> Iterable[tuple[int, Answer | Failure]]:
+        """Yield (index, outcome) for every request, in the order in which they finish."""
+        ...
+
+
+class Classifier(Protocol):
+    """Names what an image shows."""
+
+    def classify(self, images: Sequence[Pixels], top: int) -> Sequence[Sequence[tuple[str, float]]]:
+        """Return for each image its ``top`` (label, probability), best first, probabilities rounded to 4 decimals."""
+        ...
+
+
+class Ocr(Protocol):
+    """Reads the text in an image."""
+
+    def read(self, images: Sequence[Pixels]) -> Sequence[Sequence[tuple[str, float]]]:
+        """Return for each image its (line, confidence) in reading order, confidences rounded to 4 decimals."""
+        ...
+
+
+class Embedder(Protocol):
+    """Puts images and texts into one space."""
+
+    def embed_images(self, images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+        """Return unit vectors, shape (n, d), float32."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return unit vectors, shape (n, d), float32."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds things in an image."""
+
+    def detect(self, images: Sequence[Pixels]) -> Sequence[Sequence[tuple[str, float, tuple[float, float, float, float]]]]:
+        """Return for each image (label, score, box), boxes xyxy in pixels of the array given."""
+        ...

@@ -1,0 +1,63 @@
+"""Record schemas: compositions of the columns, one per place where a table rests."""
+
+import json
+
+import pyarrow as pa
+
+from schemas import columns as c
+
+SCHEMA_VERSION = 1
+"""Raised when a column is added; readers accept every version up to this one."""
+
+SOURCE = (c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.URL)
+SIGNALS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR_STD)
+EVIDENCE = (c.LABELS, c.OCR_TEXT)
+MERGED = (c.ALT_TEXTS, c.ALT_TEXT_COUNT, c.DUPLICATE_COUNT)
+ANSWER = (
+    c.CAPTION, c.CAPTION_MODEL, c.PROMPT_VERSION, c.SEEN, c.FINISH_REASON,
+    c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS, c.COPY_SIMILARITY,
+)  # fmt: skip
+EXITS = (c.EXIT, c.STEP, c.REASON, c.VALUE, c.THRESHOLD, c.ERROR, c.MERGED_INTO)
+
+IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT])
+"""An image-text sample as a reader yields it."""
+
+ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *EVIDENCE, *EXITS])
+"""What the annotate pass leaves on disk: every row, its signals and its exit so far, no image bytes."""
+
+DECISION = pa.schema([c.SPLIT_ID, c.ROW, *MERGED, *EXITS])
+"""What crosses the shuffle back to a split: verdicts and merges, no signals."""
+
+RECAPTIONED = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, *EVIDENCE, *MERGED, *ANSWER])
+"""A sample of the recaption job, as the trainer reads it."""
+
+FRAGMENT = pa.schema([*RECAPTIONED, *EXITS])
+"""A committed split: every row with its exit, image bytes only where kept."""
+
+LEDGER = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE_HASH, c.ALT_TEXT, c.CAPTION, c.COPY_SIMILARITY, *EXITS])
+"""One line for each row of the input: where it came from and by which door it left."""
+
+DEAD = pa.schema([c.SAMPLE_ID, *SOURCE, c.STEP, c.REASON, c.ERROR])
+"""The dead letters: enough to find the source file and read what went wrong."""
+
+
+def with_features(schema: pa.Schema) -> pa.Schema:
+    """Return ``schema`` with the metadata by which ``datasets`` shows its image columns as images."""
+    features = {field.name: _feature(field) for field in schema}
+    info = {"info": {"features": features}}
+    return schema.with_metadata({**(schema.metadata or {}), b"huggingface": json.dumps(info).encode()})
+
+
+def _feature(field: pa.Field) -> object:
+    if field.type == c.IMAGE_TYPE:
+        return {"_type": "Image"}
+    return _value_feature(field.type)
+
+
+def _value_feature(kind: pa.DataType) -> object:
+    if pa.types.is_list(kind):
+        return {"feature": _value_feature(kind.value_type), "_type": "List"}
+    if pa.types.is_struct(kind):
+        return {f.name: _value_feature(f.type) for f in kind}
+    names = {"float": "float32", "double": "float64"}
+    return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}
