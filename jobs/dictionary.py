@@ -1,0 +1,42 @@
+"""The data dictionary: ``python -m jobs.dictionary docs/data-dictionary.md`` writes it from ``schemas/``."""
+
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from schemas import records
+
+TABLES = {
+    "samples": (records.RECAPTIONED, "`samples/*.parquet` of `pipelines.recaption`: what the trainer reads."),
+    "ledger": (records.LEDGER, "`ledger/*.parquet`: one line for each row of the input, by whichever door it left."),
+    "dead": (records.DEAD, "`dead/*.parquet`: the dead letters."),
+    "image-text": (records.IMAGE_TEXT, "An image-text sample before recaptioning, as readers yield it."),
+    "annotation": (records.ANNOTATION, "Fragments of the annotate pass."),
+    "decision": (records.DECISION, "What crosses the shuffle back to a split."),
+}
+
+
+def render() -> str:
+    """Return the dictionary as Markdown, a table for each place where rows rest."""
+    head = f"# Data dictionary\n\nSchema version {records.SCHEMA_VERSION}. Written by `make docs` from `schemas/`; do not edit.\n"
+    return "\n".join([head, *(_table(name, schema, about) for name, (schema, about) in TABLES.items())])
+
+
+def main() -> None:
+    """Write the dictionary to the path given."""
+    Path(sys.argv[1]).write_text(render(), encoding="utf-8")
+
+
+def _table(name: str, schema: pa.Schema, about: str) -> str:
+    lines = [f"## {name}", "", about, "", "| column | type | null | unit | what it holds | source |", "|---|---|---|---|---|---|"]
+    return "\n".join([*lines, *(_row(field) for field in schema), ""])
+
+
+def _row(field: pa.Field) -> str:
+    said = {key.decode(): value.decode() for key, value in field.metadata.items()}
+    return f"| `{field.name}` | `{field.type}` | {'yes' if field.nullable else 'no'} | {said['unit']} | {said['doc']} | {said['source']} |"
+
+
+if __name__ == "__main__":
+    main()
