@@ -103,7 +103,8 @@ def is_date(alt: str) -> bool:
 
 def is_refusal(caption: str) -> bool:
     """Say whether the caption begins as models begin when they decline, quotation marks aside."""
-    return caption.casefold().replace("’", "'").lstrip(" \t\n\"'“”‘«「『").startswith(REFUSALS)
+    said = caption.casefold().replace("’", "'").lstrip(" \t\n\"'“”‘«「『")
+    return any(re.match(re.escape(opening) + (r"(?![a-z])" if re.search("[a-z]$", opening) else ""), said) for opening in REFUSALS)
 
 
 def most_repeats(words: list[str]) -> int | None:

@@ -1,0 +1,1 @@
+"""Decide which samples stay, and say why: pure functions on Arrow batches."""

@@ -1,0 +1,142 @@
+"""Rules on what a captioner wrote: drop what is no caption, or only the alt text again."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import eq
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from rapidfuzz import fuzz
+
+from filters.words import has_letter, measured, normalised, where, words
+from schemas import columns as c
+from schemas.batches import strings
+from schemas.exits import Rule, Verdict, judge
+
+REFUSALS = (
+    "i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i can not", "i'm unable", "i am unable", "i'm not able",
+    "as an ai", "as a language model", "unfortunately, i", "unable to",
+    "抱歉", "对不起", "很抱歉", "我无法", "我不能", "作为一个", "作为ai",
+)  # fmt: skip
+"""How a refusal begins, casefolded, with a straight apostrophe (ours)."""
+
+_SAME_WORD = re.compile("[a-z][a-z]")
+_LEADING_QUOTES = re.compile(r"\A[\s\"'`‘’“”„‚«»‹›「」『』＂＇]+")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionRules:
+    """Drops captions that are no captions. Reads ``caption``, ``finish_reason`` and ``alt_text``; texts are normalised first."""
+
+    version: ClassVar[int] = 1
+
+    max_chars: int = 800
+    """Characters at most (ours)."""
+    repeat_ngram: int = 4
+    """Words of the sequence whose repetition is counted, and length of a run of one word that is repetition too (ours)."""
+    repeat_times: int = 3
+    """Occurrences of one such sequence, overlaps included, that make a repetition (ours)."""
+    echo_words: int = 8
+    """Consecutive words shared with the prompt's instructions that make an echo (ours)."""
+    max_similarity: float = 0.95
+    """Similarity to the alt text at most, 0-1 (ours)."""
+    refusals: tuple[str, ...] = REFUSALS
+    """How a refusal begins, casefolded, with a straight apostrophe (ours)."""
+
+    def __call__(self, batch: pa.RecordBatch, *, instructions: str) -> Verdict:
+        """Return for each row the first rule that its caption breaks; ``instructions`` is the prompt's own text.
+
+        Adds ``copy_similarity``, float32, rounded to 4 decimals, null where there is no caption.
+        """
+        texts = [normalised(text) for text in strings(batch.column(c.CAPTION.name))]
+        alts = [normalised(text) for text in strings(batch.column(c.ALT_TEXT.name))]
+        cut_short = [reason not in (None, "stop") for reason in batch.column(c.FINISH_REASON.name).to_pylist()]
+        similar = [copy_similarity(text, alt) if text else None for text, alt in zip(texts, alts, strict=True)]
+        rules = self._rules(texts, instructions)
+        close = np.array(similar, np.float64)
+        return judge(
+            len(texts),
+            Rule("empty", ~where(has_letter, texts)),
+            Rule("truncated", np.array(cut_short, np.bool_)),
+            *rules,
+            Rule("copy", close > self.max_similarity, close, self.max_similarity),
+            added={c.COPY_SIMILARITY.name: pa.array(similar, c.COPY_SIMILARITY.type)},
+        )
+
+    def _rules(self, texts: Sequence[str], instructions: str) -> list[Rule]:
+        """Return the rules that look at the caption alone, in order."""
+        chars = measured(len, texts)
+        terms = [_folded_words(text) for text in texts]
+        times = measured(lambda t: _most_frequent(t, self.repeat_ngram), terms)
+        runs = measured(_longest_run, terms)
+        echo = self._echo(terms, _folded_words(normalised(instructions)))
+        repeats = (times >= self.repeat_times) | (runs >= self.repeat_ngram)
+        return [
+            Rule("refusal", where(self._is_refusal, texts)),
+            Rule("too_long", chars > self.max_chars, chars, self.max_chars),
+            Rule("repetition", repeats, np.maximum(times, runs), self.repeat_times),
+            Rule("prompt_echo", echo >= self.echo_words, echo, self.echo_words),
+        ]
+
+    def _is_refusal(self, text: str) -> bool:
+        folded = _LEADING_QUOTES.sub("", text.casefold().replace("’", "'"))
+        opening = max((o for o in self.refusals if folded.startswith(o)), key=len, default="")
+        # "As an airliner lands" begins like "as an AI", and goes on within the word.
+        return bool(opening) and not _SAME_WORD.match(folded, len(opening) - 1)
+
+    def _echo(self, terms: Sequence[Sequence[str]], prompt: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return shape (n,): the longest run of words shared with ``prompt``, 0 where it is no echo."""
+        known = set(_ngrams(prompt, self.echo_words))
+        return measured(lambda t: 0 if known.isdisjoint(_ngrams(t, self.echo_words)) else _longest_common_run(t, prompt), terms)
+
+
+def copy_similarity(caption: str, alt_text: str) -> float:
+    """Return the normalised Indel similarity of two texts, 0-1, rounded to 4 decimals; 1.0 is a copy.
+
+    Compared are letters and digits, casefolded, with single spaces between words.
+    """
+    return round(fuzz.ratio(_bare(caption), _bare(alt_text)) / 100, 4)
+
+
+def _bare(text: str) -> str:
+    bare = (token if token.isalpha() else "".join(filter(_is_letter_or_digit, token)) for token in text.casefold().split())
+    return " ".join(token for token in bare if token)
+
+
+def _is_letter_or_digit(character: str) -> bool:
+    return character.isalpha() or character.isdigit()
+
+
+def _folded_words(text: str) -> list[str]:
+    return [word.casefold() for word in words(text)]
+
+
+def _ngrams(terms: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(terms[start:] for start in range(n)), strict=False)
+
+
+def _most_frequent(terms: Sequence[str], n: int) -> int:
+    return max(Counter(_ngrams(terms, n)).values(), default=0)
+
+
+def _longest_run(terms: Sequence[str]) -> int:
+    if not any(map(eq, terms, terms[1:])):
+        return min(len(terms), 1)
+    return max((len(list(run)) for _, run in groupby(terms)), default=0)
+
+
+def _longest_common_run(left: Sequence[str], right: Sequence[str]) -> int:
+    """Return the length of the longest sequence of words that stands in both."""
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for place, word in enumerate(right):
+        places[word].append(place)
+    longest, ending = 0, dict[int, int]()
+    for word in left:
+        ending = {place: ending.get(place - 1, 0) + 1 for place in places.get(word, ())}
+        longest = max(longest, *ending.values(), 0)
+    return longest
