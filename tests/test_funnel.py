@@ -44,7 +44,9 @@ def test_a_funnel_survives_its_json():
     assert funnel.loads(funnel.dumps(GOOD)) == GOOD
 
 
-@pytest.mark.parametrize(("dead", "floor", "ratio", "refused"), [(30, 0, 0.3, False), (31, 0, 0.3, True), (31, 31, 0.3, False), (1, 0, 0.0, True)])
+@pytest.mark.parametrize(
+    ("dead", "floor", "ratio", "refused"), [(30, 0, 0.3, False), (31, 0, 0.3, True), (31, 31, 0.3, False), (1, 0, 0.0, True)]
+)
 def test_too_many_dead_letters_fail_the_run_above_the_floor(dead: int, floor: int, ratio: float, refused: bool):
     told = [StepCount("Read", 100, 100 - dead, dead={"html": dead})]
     if not refused:

@@ -35,7 +35,13 @@ def double(batch: pa.RecordBatch) -> Addition:
 
 def test_a_dropped_row_carries_step_reason_value_and_threshold():
     left = run_step(rows([2, 3]), "Drop odd numbers", drop_odd).to_pylist()[1]
-    assert (left["exit"], left["step"], left["reason"], left["value"], left["threshold"]) == ("dropped", "Drop odd numbers", "odd", 3.0, 2.0)
+    assert (left["exit"], left["step"], left["reason"], left["value"], left["threshold"]) == (
+        "dropped",
+        "Drop odd numbers",
+        "odd",
+        3.0,
+        2.0,
+    )
 
 
 def test_rows_that_left_pass_by_later_steps_untouched():

@@ -64,7 +64,7 @@ class Commit:
 
 def commit_run(keys: PCollection[str], how: Commit) -> PCollection[str]:
     """Turn the committed splits ``keys`` into a finished run; the result is one element, the manifest's path."""
-    shards = (
+    shards: Any = (
         keys
         | "Gather the splits of the run" >> beam.combiners.ToList()
         | "List their fragments once" >> beam.FlatMap(_list, how).with_output_types(tuple[int, str])
@@ -76,7 +76,7 @@ def commit_run(keys: PCollection[str], how: Commit) -> PCollection[str]:
         | "Write the shards" >> beam.Map(_write, how)
         | "Gather the shards" >> beam.combiners.ToList()
     )
-    manifest = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how).with_output_types(str)
+    manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how).with_output_types(str)
     if not how.output.keep_fragments:
         _ = keys | "Let the fragments go" >> beam.Map(_let_go, how.pass_folder, manifest=AsSingleton(manifest))
     return manifest

@@ -29,11 +29,11 @@ def write(folder: str, key: str, batch: pa.RecordBatch) -> str:
     return path
 
 
-def to_parquet(batch: pa.RecordBatch) -> bytes:
+def to_parquet(batch: pa.RecordBatch) -> pa.Buffer:
     """Return ``batch`` as Parquet: encoded images as they are, everything else under zstd."""
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_batches([batch]), sink, **parquet_options(batch.schema))
-    return sink.getvalue().to_pybytes()
+    return sink.getvalue()
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def read(path: str) -> pa.RecordBatch:
 
     Raises ``EnvironmentFault`` when its bytes are not those that its name was made from.
     """
-    data = storage.read(path)
+    data = storage.buffer(path)
     if xxhash.xxh3_128_hexdigest(data) != path.rsplit(".", 2)[-2]:
         raise EnvironmentFault(
             f"fragment {path} does not match the hash in its name: it was changed or damaged; remove it and run the same command again"

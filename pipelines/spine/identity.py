@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import subprocess
 from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import xxhash
@@ -30,6 +33,13 @@ def canonical(value: object) -> Any:
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     raise TypeError(f"a {type(value).__name__} has no place in a digest: pass its config instead")
+
+
+def code_version() -> str:
+    """Return the version of the package, with the git commit of the checkout that it runs from; recorded, never hashed."""
+    here = Path(__file__).parent
+    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=False)  # noqa: S607
+    return version("glmv-curation") + (f"+{commit.stdout.strip()}" if commit.returncode == 0 else "")
 
 
 def order(seed: int, key: str) -> str:

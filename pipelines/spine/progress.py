@@ -22,8 +22,14 @@ class Done:
 
 
 @contextmanager
-def shown(look: Callable[[], Done | None], every: float = 2.0) -> Generator[None]:
-    """Print a line with count, rate and remaining time for what ``look`` finds, every so many seconds, while the block runs."""
+def shown(look: Callable[[], Done | None] | None, every: float = 2.0) -> Generator[None]:
+    """Print a line with count, rate and remaining time for what ``look`` finds, every so many seconds, while the block runs.
+
+    Without a ``look`` nothing is printed: a remote runner has a page of its own.
+    """
+    if look is None:
+        yield
+        return
     stop = threading.Event()
     thread = threading.Thread(target=_watch, args=(look, every, stop), daemon=True)
     thread.start()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -60,7 +61,15 @@ def read(path: str) -> bytes:
         return file.read()
 
 
-def write(path: str, data: bytes) -> None:
+def buffer(path: str) -> pa.Buffer:
+    """Return the bytes of ``path``, mapped and not copied where it is local; the file must be one that never changes."""
+    if is_local(path):
+        with pa.memory_map(path) as mapped:
+            return mapped.read_buffer()
+    return pa.py_buffer(read(path))
+
+
+def write(path: str, data: bytes | pa.Buffer) -> None:
     """Write ``data`` to ``path`` in one piece, replacing what was there."""
     with writing(path) as file:
         file.write(data)

@@ -1,0 +1,43 @@
+"""Measure what one decode of each image tells, and hand the pixels on to whatever else wants to see them."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import xxhash
+
+from filters.decode import Decoded, Decoder
+from schemas import columns as c
+from schemas.exits import Addition
+from schemas.protocols import Failure, Pixels
+
+_COLUMNS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR_STD)
+
+
+def measure(images: Sequence[bytes | None], decoder: Decoder) -> tuple[Addition, list[Pixels | None]]:
+    """Decode each of n encoded images once and return their signals and pixels.
+
+    The addition has the columns of ``schemas.records.SIGNALS`` and the failures of ``filters.decode``; a null image has
+    null signals and no failure. The pixels are n arrays (h, w, 3), uint8 RGB, None where there is no image.
+    """
+    outcomes = [None if image is None else decoder(image) for image in images]
+    signals = [
+        _signals(image, o) if image is not None and isinstance(o, Decoded) else None for image, o in zip(images, outcomes, strict=True)
+    ]
+    failures = [o if isinstance(o, Failure) else None for o in outcomes]
+    addition = Addition(
+        added={f.name: pa.array([s and s[i] for s in signals], f.type) for i, f in enumerate(_COLUMNS)},
+        reason=pa.array([f and f.reason for f in failures], pa.string()),
+        error=pa.array([f and f.error for f in failures], pa.string()),
+    )
+    return addition, [o.pixels if isinstance(o, Decoded) else None for o in outcomes]
+
+
+def colour_std(pixels: Pixels) -> float:
+    """Return the largest standard deviation of a colour channel, 0 to 127.5, rounded to 4 decimals."""
+    return round(float(pixels.reshape(-1, 3).std(axis=0).max()), 4)
+
+
+def _signals(image: bytes, decoded: Decoded) -> tuple[str, str, int, int, bool, float]:
+    """Return the signals of one image in the order of ``_COLUMNS``."""
+    hashed = xxhash.xxh3_128_hexdigest(image)
+    return hashed, decoded.image_format, decoded.width, decoded.height, decoded.animated, colour_std(decoded.pixels)

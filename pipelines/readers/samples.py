@@ -1,0 +1,118 @@
+"""What a reader makes of one sample, and the words that lie beside an image."""
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+
+from schemas.protocols import Failure
+
+IMAGE_SUFFIXES = frozenset(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"))
+"""Endings by which a file counts as an image, whatever is inside (img2dataset, LAION-400M, Wukong; ours: bmp, tiff)."""
+MAX_FILE_BYTES = 2**30
+"""Bytes of one file that are read at most: half of what a binary column of Arrow can hold (ours)."""
+
+_ALT_TEXT_KEYS = ("caption", "TEXT", "text", "alt_text", "alt")
+_URL_KEYS = ("url", "URL")
+_LICENSE_KEYS = ("license", "LICENSE", "source_license")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the source says of an image; null where it says nothing."""
+
+    alt_text: str | None = None
+    url: str | None = None
+    license: str | None = None
+
+
+NO_WORDS = Words()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One planned row: where its image lies, what was said of it, and the encoded image or why there is none."""
+
+    source_path: str
+    source_member: str | None
+    source_offset: int
+    source_bytes: int
+    name: str
+    words: Words
+    image: bytes | Failure
+
+    def row(self, corpus: str, source_license: str) -> dict[str, Any]:
+        """Return the sample as a row of ``schemas.records.IMAGE_TEXT`` with ``reason`` and ``error``, but for its place in the split."""
+        failure = self.image if isinstance(self.image, Failure) else None
+        image = self.image if isinstance(self.image, bytes) else None
+        return {
+            "sample_id": None if image is None else sample_id(image, corpus),
+            "corpus": corpus,
+            "source_license": self.words.license or source_license,
+            "source_path": self.source_path,
+            "source_member": self.source_member,
+            "source_offset": self.source_offset,
+            "source_bytes": self.source_bytes,
+            "url": self.words.url,
+            "image": None if image is None else {"bytes": image, "path": self.name},
+            "alt_text": self.words.alt_text,
+            "reason": failure and failure.reason,
+            "error": failure and failure.error,
+        }
+
+
+def sample_id(image: bytes, corpus: str) -> str:
+    """Return 32 hex digits of xxh3-128 over the encoded image, a zero byte and the name of the corpus (design)."""
+    state = xxhash.xxh3_128(image)
+    state.update(b"\0" + corpus.encode())
+    return state.hexdigest()
+
+
+def words_of(fields: Mapping[str, Any]) -> Words:
+    """Return the words in one record of metadata; raises ``ValueError`` for text that is not Unicode."""
+    return Words(_normalised(_first(fields, _ALT_TEXT_KEYS)), _first(fields, _URL_KEYS), _first(fields, _LICENSE_KEYS))
+
+
+def words_beside(text: tuple[str, bytes] | None, record: tuple[str, bytes] | None) -> Words | Failure:
+    """Return the words of a ``.txt`` and a ``.json`` beside an image, each (name, bytes); the text wins if it is not empty.
+
+    The failure is ``bad_metadata`` and names the file that is no UTF-8, no JSON, or no JSON object.
+    """
+    name, alt_text, words = "", None, NO_WORDS
+    try:
+        if text is not None:
+            name = text[0]
+            alt_text = _normalised(text[1].decode("utf-8-sig"))
+        if record is not None:
+            name = record[0]
+            words = words_of(parse_record(record[1]))
+    except ValueError as error:
+        return Failure("bad_metadata", f"{name}: {error}")
+    return words if alt_text is None else Words(alt_text, words.url, words.license)
+
+
+def parse_record(data: bytes | str) -> dict[str, Any]:
+    """Return the JSON object in ``data``; raises ``ValueError`` if it holds anything else."""
+    try:
+        record = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply to be metadata") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"expected a JSON object, found {type(record).__name__}")  # noqa: TRY004  the file is at fault, not the caller
+    return record
+
+
+def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    """Return the first of ``keys`` that says anything; raises ``ValueError`` for lone surrogates, which Arrow cannot store."""
+    texts = (value.strip() for key in keys if isinstance(value := fields.get(key), str))
+    found = next(filter(None, texts), None)
+    if found is not None:
+        found.encode()
+    return found
+
+
+def _normalised(text: str | None) -> str | None:
+    return None if text is None else unicodedata.normalize("NFC", text).strip() or None

@@ -1,0 +1,83 @@
+"""*Annotate*: read each split once, decode each image once, and leave every signal on disk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.pvalue import TaggedOutput
+
+from filters.decode import Decoder
+from filters.signals import measure
+from pipelines.readers.splits import Split, read
+from pipelines.spine import fragments
+from pipelines.spine.loaded import loaded
+from pipelines.spine.steps import run_step, start
+from schemas import columns as c
+from schemas.batches import conform
+from schemas.exits import Addition
+from schemas.records import ANNOTATION
+from synth.evidence import Evidence, look
+
+READ = "Read the images and their alt texts"
+DECODE = "Decode each image once"
+COMMITTED = "committed"
+KEY = b"key"
+"""Metadata key of a batch: the key of the split that it is."""
+MICRO_BATCH = 32
+"""Images that are decoded at a time: their pixels are the largest thing in a worker's memory (ours)."""
+
+
+class ReadSplits(beam.DoFn):
+    """Yields each split as one batch; a split that has a fragment goes to the output ``committed`` by its key alone."""
+
+    def __init__(self, folder: str, corpus: str, source_license: str) -> None:
+        self._folder, self._corpus, self._license = folder, corpus, source_license
+
+    def process(self, split: Split) -> Iterator[pa.RecordBatch | TaggedOutput[Literal["committed"], str]]:
+        """Read ``split`` unless its fragment is there."""
+        if fragments.find(self._folder, split.key):
+            yield TaggedOutput(COMMITTED, split.key)
+        else:
+            yield read_split(split, self._corpus, self._license)
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """What each decoded image is put to."""
+
+    decoder: Decoder
+    evidence: Evidence | None
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return ``batch`` with the signals of ``schemas.records.SIGNALS`` and, if asked for, ``EVIDENCE``."""
+        return run_step(batch, DECODE, self._annotate)
+
+    def _annotate(self, rows: pa.RecordBatch) -> Addition:
+        parts = [self._micro_batch(rows.slice(first, MICRO_BATCH)) for first in range(0, len(rows), MICRO_BATCH)]
+        added = {name: pa.concat_arrays([part.added[name] for part in parts]) for name in parts[0].added}
+        return Addition(added, pa.concat_arrays([p.reason for p in parts]), pa.concat_arrays([p.error for p in parts]))
+
+    def _micro_batch(self, rows: pa.RecordBatch) -> Addition:
+        decoder = self.decoder if self.evidence is None else replace(self.decoder, scale=max(self.decoder.scale, self.evidence.scale))
+        signals, pixels = measure(rows.column(c.IMAGE.name).field("bytes").to_pylist(), decoder)
+        if self.evidence is None:
+            return signals
+        seen = look(pixels, self.evidence, loaded(self.evidence.labels), loaded(self.evidence.ocr))
+        return replace(signals, added={**signals.added, **seen})
+
+
+def read_split(split: Split, corpus: str, source_license: str) -> pa.RecordBatch:
+    """Return every planned row of ``split``; what could not be read is dead already."""
+    rows = read(split, corpus, source_license)
+    reason, error = rows.column("reason"), rows.column("error")
+    batch = start(rows.drop_columns(["reason", "error"]).replace_schema_metadata({KEY: split.key.encode()}))
+    return run_step(batch, READ, lambda _: Addition({}, reason, error))
+
+
+def write_annotations(batch: pa.RecordBatch, folder: str) -> str:
+    """Commit ``batch`` without its images and return its key."""
+    key = batch.schema.metadata[KEY].decode()
+    fragments.write(folder, key, conform(batch.drop_columns([c.IMAGE.name]), ANNOTATION))
+    return key

@@ -1,0 +1,88 @@
+"""*Decide*: rules on the stored signals, exact duplicates by a shuffle of hashes; no image and no model is touched."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from filters.duplicates import EXACT_DUPLICATE, Decision, Member, decisions, gather
+from pipelines.recaption.annotate import KEY
+from pipelines.spine import fragments
+from pipelines.spine.coder import from_ipc, to_ipc
+from pipelines.spine.steps import merge_step, under_way
+from schemas import columns as c
+from schemas.batches import conform, set_columns, take_rows
+from schemas.exits import EnvironmentFault
+from schemas.records import DECISION, MERGED
+
+SIZE = "Drop images that are too small or too elongated"
+CONTENT = "Drop solid colours and tiny files"
+ALT_TEXT = "Drop alt texts that say nothing"
+DUPLICATES = "Merge exact duplicates"
+ANNOTATION = b"annotation"
+"""Metadata key of a batch of decisions: the fragment whose rows they are about."""
+VERDICTS, MERGES = "verdicts", "merges"
+
+
+def open_annotations(key: str, folder: str) -> pa.RecordBatch:
+    """Return the annotations of the split ``key``."""
+    path = fragments.find(folder, key)
+    if path is None:
+        raise EnvironmentFault(
+            f"no annotations of split {key} in {folder}: they were removed while the run was going; run the same command again"
+        )
+    batch = fragments.read(path)
+    return batch.replace_schema_metadata({**batch.schema.metadata, KEY: key.encode(), ANNOTATION: path.encode()})
+
+
+def members(batch: pa.RecordBatch) -> Iterator[tuple[str, Member]]:
+    """Yield each row under way under the hash of its image."""
+    live = take_rows(batch.select([c.IMAGE_HASH.name, c.SPLIT_ID.name, c.ROW.name, c.ALT_TEXT.name]), under_way(batch))
+    for image_hash, *member in zip(*(column.to_pylist() for column in live.columns), strict=True):
+        yield image_hash, Member(*member)
+
+
+def merges(group: tuple[str, Iterable[Member]]) -> Iterator[tuple[str, Decision]]:
+    """Yield, under its split, what becomes of each member of a group of two or more; the group is streamed twice."""
+    _, same_image = group
+    found = gather(same_image)
+    if found.size > 1:
+        for decision in decisions(found, same_image):
+            yield decision.place.split_id, decision
+
+
+def verdicts(batch: pa.RecordBatch) -> tuple[str, bytes]:
+    """Return, under the split, what the rules said of its rows: the exits alone, as they cross the shuffle."""
+    said = batch.select([n for n in batch.schema.names if n in DECISION.names])
+    return batch.schema.metadata[KEY].decode().split("-")[0], to_ipc(conform(said, DECISION))
+
+
+def join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
+    """Return the decisions on one split: what the rules said, and what was merged into what."""
+    _, found = split
+    batch = from_ipc(next(iter(found[VERDICTS])))
+    if batch.column(c.ROW.name).to_pylist() != list(range(len(batch))):
+        raise ValueError(f"rows of split {batch.schema.metadata[KEY]!r} are not 0..{len(batch) - 1} in order; a reader must number them so")
+    by_row: dict[int, Decision] = {decision.place.row: decision for decision in found[MERGES]}
+    columns = {field.name: pa.array([_about(by_row.get(row), field.name) for row in range(len(batch))], field.type) for field in MERGED}
+    target = [None if (d := by_row.get(row)) is None or d.merged_into is None else d.merged_into._asdict() for row in range(len(batch))]
+    return merge_step(set_columns(batch, columns, DECISION), DUPLICATES, EXACT_DUPLICATE, pa.array(target, c.PLACE_TYPE))
+
+
+def _about(decision: Decision | None, name: str) -> Any:
+    value = None if decision is None else getattr(decision, name)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def without_twins(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Return the columns of ``MERGED`` with the rows that had no duplicate filled in: their own alt text, alone."""
+    own = [None if text is None else [text] for text in batch.column(c.ALT_TEXT.name).to_pylist()]
+    fill = {c.ALT_TEXTS: own, c.ALT_TEXT_COUNT: [1] * len(batch), c.DUPLICATE_COUNT: [0] * len(batch)}
+    alone = under_way(batch) & np.asarray(batch.column(c.ALT_TEXT_COUNT.name).is_null())
+    return {
+        field.name: pa.array(
+            [new if lone else old for new, old, lone in zip(values, batch.column(field.name).to_pylist(), alone, strict=True)], field.type
+        )
+        for field, values in fill.items()
+    }

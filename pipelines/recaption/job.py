@@ -1,0 +1,82 @@
+"""The config of the recaption job: order is code, numbers are here. Every section is the frozen dataclass that uses it."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from synth.captioner import CaptionerSpec
+
+from filters.alt_text import AltText
+from filters.caption_rules import CaptionRules
+from filters.decode import Decoder
+from filters.image_rules import ImageContent, ImageSize
+from pipelines.spine.commit import Limits, Output
+from pipelines.spine.identity import digest
+from schemas.records import SCHEMA_VERSION
+from synth.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is read, and what is said of it."""
+
+    path: str = ""
+    """Folder of images, tar, folder of tars, or glob of tars; local or `scheme://...`."""
+    corpus: str = "corpus"
+    """Name of the corpus; part of every sample_id."""
+    license: str = "unknown"
+    """Licence of samples whose source states none."""
+    limit: int | None = None
+    """Take only the first so many samples."""
+    split_samples: int = 512
+    """Samples in a split at most (design)."""
+    split_mb: int = 64
+    """MiB of images in a split at most (design)."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a token costs, for the estimate of --dry_run."""
+
+    per_million_prompt_tokens: float
+    per_million_completion_tokens: float
+    currency: str = "USD"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recaptioning job; the defaults are those of the README."""
+
+    version: ClassVar[int] = 1
+
+    input: Input = field(default_factory=Input)
+    decode: Decoder = field(default_factory=Decoder)
+    evidence: Evidence = field(default_factory=Evidence)
+    image_size: ImageSize = field(default_factory=ImageSize)
+    image_content: ImageContent = field(default_factory=ImageContent)
+    alt_text: AltText = field(default_factory=AltText)
+    captioner: CaptionerSpec = field(default_factory=CaptionerSpec)
+    caption_rules: CaptionRules = field(default_factory=CaptionRules)
+    limits: Limits = field(default_factory=Limits)
+    output: Output = field(default_factory=Output)
+    prices: Prices | None = None
+
+
+def annotate_digest(job: Job) -> str:
+    """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
+    return digest("annotate", SCHEMA_VERSION, job.input.corpus, job.input.license, job.decode, evidence_of(job))
+
+
+def recaption_digest(job: Job) -> str:
+    """Return the identity of the pass that captions: the annotations, every threshold, the captioner."""
+    rules = (job.image_size, job.image_content, job.alt_text, job.caption_rules)
+    return digest("recaption", job.version, annotate_digest(job), rules, job.captioner.digest)
+
+
+def run_id(job: Job, shards: Any) -> str:
+    """Return the name of the run: its passes over exactly this input, laid out in exactly these shards."""
+    return digest(recaption_digest(job), job.input, shards, job.output.shard_mb, job.output.seed)
+
+
+def evidence_of(job: Job) -> Evidence | None:
+    """Return what is to be looked for in the images; nothing where the captioner sees them itself."""
+    return job.evidence if job.captioner.seen == "description" else None

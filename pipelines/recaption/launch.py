@@ -1,0 +1,146 @@
+"""From a command line to a finished run: plan, model server, graph, funnel."""
+
+import re
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import apache_beam as beam
+from synth.captioner import CaptionerSpec
+
+from pipelines.recaption import estimate, graph
+from pipelines.recaption.job import Job
+from pipelines.recaption.plan import Plan, first_splits, plan_run
+from pipelines.recaption.take import CaptionerBackend
+from pipelines.spine import commit, config, flags, fragments, funnel, progress, storage
+from pipelines.spine.answers import ObjectStorage
+from pipelines.spine.config import ConfigError
+from schemas.exits import EnvironmentFault
+from schemas.protocols import Captioner
+from synth.answers import AnswerStore
+from synth.models.embedded import serve
+from synth.models.weights import path_of
+
+_FAULT = re.compile(r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp): (.+?)(?: \[while running .*)?$", re.M)
+EMBEDDED = "embedded"
+"""Endpoint of a job whose model is served beside the pipeline; for local runners only."""
+
+
+@dataclass(frozen=True)
+class ServedCaptioner:
+    """Makes, in a worker, the client of the captioner, with the answers of earlier attempts."""
+
+    spec: CaptionerSpec
+    answers: str
+    workers: int
+
+    def load(self) -> Captioner:
+        """Return the captioner."""
+        return self.spec.load(AnswerStore(self.answers, self.spec.digest, ObjectStorage()), self.workers)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job that ``argv`` asks for; returns the exit status, 2 for a config that is refused and 1 for a run that stopped."""
+    try:
+        command = flags.parse(sys.argv[1:] if argv is None else argv, __doc__ or "")
+        plan = plan_run(config.build(Job, command.settings))
+        return run(plan, command)
+    except ConfigError as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 2
+    except EnvironmentFault as fault:
+        print(f"stopped: {fault}", file=sys.stderr)
+        return 1
+
+
+def run(plan: Plan, command: flags.Command) -> int:
+    """Carry out ``plan``: a finished run is shown again, a dry run is estimated, anything else is run and then shown."""
+    if command.dry_run:
+        print(estimate.table(estimate.estimate(plan), plan))
+        return 0
+    if commit.read_manifest(plan.run) is None:
+        refuse_embedded_afar(plan, command)
+        watched = _watched(plan) if command.is_local else None
+        with serving(plan.job.captioner, command.workers) as captioner, progress.shown(watched):
+            execute(plan, ServedCaptioner(captioner, plan.answers, command.workers), command)
+    print(summary(plan))
+    return 0
+
+
+def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> None:
+    """Build the graph and run it to its end; raises ``EnvironmentFault`` where a worker met one."""
+    pipeline = beam.Pipeline(options=command.options)
+    graph.build(pipeline, plan, backend)
+    try:
+        pipeline.run().wait_until_finish()
+    except RuntimeError as error:
+        raise _fault_in(error) from error
+
+
+def _fault_in(error: RuntimeError) -> Exception:
+    """Return the fault that a worker raised: Beam brings it back as text, inside an error of its own."""
+    found = _FAULT.findall(str(error))
+    return EnvironmentFault(found[-1].strip()) if found else error
+
+
+def refuse_embedded_afar(plan: Plan, command: flags.Command) -> None:
+    """Raise ``ConfigError`` when workers elsewhere would need the model that only this machine serves."""
+    if plan.job.captioner.endpoint == EMBEDDED and not command.is_local:
+        raise ConfigError(
+            "'captioner.endpoint' is 'embedded', which serves local runners only: --set captioner.endpoint=http://HOST:8000/v1"
+        )
+
+
+@contextmanager
+def serving(spec: CaptionerSpec, workers: int) -> Generator[CaptionerSpec]:
+    """Yield ``spec`` with an endpoint that answers, starting the embedded server where the job asks for it.
+
+    Raises ``EnvironmentFault`` within 10 seconds when the endpoint is dead.
+    """
+    if spec.endpoint != EMBEDDED:
+        spec.check()
+        yield spec
+        return
+    with serve(path_of(spec.model)) as endpoint:
+        served = replace(spec, endpoint=endpoint, max_in_flight=workers)
+        served.check()
+        yield served
+
+
+def summary(plan: Plan) -> str:
+    """Return what a finished run came to: the funnel, the cost of a kept sample, and where things are."""
+    manifest = commit.read_manifest(plan.run)
+    if manifest is None:
+        raise EnvironmentFault(f"the pipeline ended, but {plan.run} has no manifest; run the same command again")
+    told = funnel.loads(storage.read(storage.join(plan.run, commit.FUNNEL_FILE)))
+    return "\n".join(["", funnel.table(told), "", *cost(manifest), "", *places(plan)])
+
+
+def cost(manifest: dict[str, Any]) -> list[str]:
+    """Return tokens and seconds of model time for each kept sample."""
+    kept, spent = manifest["exits"]["kept"], manifest["spent"]
+    names = {"prompt_tokens": "prompt tokens", "completion_tokens": "completion tokens", "answer_seconds": "seconds of model time"}
+    each = [f"{spent.get(name, 0) / kept:,.1f} {label}" for name, label in names.items()] if kept else ["nothing was kept"]
+    return [f"kept {kept:,} samples; for each: {', '.join(each)}"]
+
+
+def places(plan: Plan) -> list[str]:
+    """Return the paths that a user opens next."""
+    return [f"samples  {storage.join(plan.run, 'samples')}", f"look     {storage.join(plan.run, 'look.html')}"]
+
+
+def _watched(plan: Plan) -> Callable[[], progress.Done | None]:
+    """Return a look at how far the captioner is or, before it has anything to do, how many splits are annotated."""
+    splits = {split.split_id: split.key for split in first_splits(plan)}
+    model = storage.join(plan.answers, plan.job.captioner.digest)
+
+    def look() -> progress.Done | None:
+        answered, requests = progress.answered(model, set(splits))
+        if requests:
+            return progress.Done("captions", answered, requests)
+        keys = {fragments.key_of(path) for path in storage.list_files(plan.annotations)}
+        return progress.Done("splits annotated", len(keys & set(splits.values())), len(splits))
+
+    return look

@@ -1,0 +1,81 @@
+"""What is decided before the graph is built: the shards, the folders of the passes, the name of the run."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pipelines.readers.splits import TAR, Shard, Split, cut, limited, list_shards
+from pipelines.recaption.job import Job, annotate_digest, recaption_digest, run_id
+from pipelines.spine import storage
+from pipelines.spine.config import ConfigError
+from pipelines.spine.identity import code_version
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the job, before it starts."""
+
+    job: Job
+    shards: tuple[Shard, ...]
+    run_id: str
+
+    def folder(self, *names: str) -> str:
+        """Return a path below the output folder."""
+        return storage.join(self.job.output.folder, *names)
+
+    @property
+    def annotations(self) -> str:
+        """Folder of the annotate pass's fragments."""
+        return self.folder("annotate", annotate_digest(self.job))
+
+    @property
+    def captioned(self) -> str:
+        """Folder of the captioning pass's fragments."""
+        return self.folder("recaption-pass", recaption_digest(self.job))
+
+    @property
+    def answers(self) -> str:
+        """Folder of the model's answers, shared by all runs below the output folder."""
+        return self.folder("answers")
+
+    @property
+    def run(self) -> str:
+        """Folder of the finished run."""
+        return self.folder("recaption", self.run_id)
+
+
+def plan_run(job: Job) -> Plan:
+    """List the input of ``job`` and name its run.
+
+    Raises ``ConfigError`` without an input path, ``ValueError`` when nothing is found there.
+    """
+    if not job.input.path:
+        raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, or a glob of tars)")
+    try:
+        shards = tuple(list_shards(job.input.path))
+    except ValueError as error:
+        raise ConfigError(f"'input.path': {error}") from error
+    unnamed = Plan(job, shards, "")
+    return replace(unnamed, run_id=run_id(job, [_contents(shard, unnamed) for shard in shards]))
+
+
+def _contents(shard: Shard, plan: Plan) -> Any:
+    """Return what names the contents of ``shard``: size and etag of a tar; a folder has none, its files have."""
+    return asdict(shard) if shard.kind == TAR else [split.split_id for split in splits_of(shard, plan)]
+
+
+def splits_of(shard: Shard, plan: Plan) -> Iterator[Split]:
+    """Cut one shard; runs in workers."""
+    return cut(shard, plan.job.input.split_samples, plan.job.input.split_mb * 2**20, plan.folder("plan"))
+
+
+def first_splits(plan: Plan) -> list[Split]:
+    """Cut only as much as ``input.limit`` asks for, here and not in workers."""
+    splits = (split for shard in plan.shards for split in splits_of(shard, plan))
+    return list(splits if plan.job.input.limit is None else limited(splits, plan.job.input.limit))
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return what the manifest says of the run besides its files."""
+    passes = [folder[len(plan.folder()) :].strip("/") for folder in (plan.annotations, plan.captioned)]
+    return {"run_id": plan.run_id, "pipeline": "recaption", "passes": passes, "code": code_version()}

@@ -1,0 +1,105 @@
+"""The pages of a finished run: the resolved job, and ``look.html`` with samples that were kept and samples that left."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from filters.decode import decode
+from pipelines.readers.fetch import fetch
+from pipelines.recaption.job import Job
+from pipelines.spine import storage
+from pipelines.spine.config import to_plain
+from schemas.batches import draw
+from schemas.exits import DEAD, KEPT
+from schemas.protocols import Failure
+
+SHOWN = 24
+"""Samples shown of those kept, and of those that left (issue)."""
+THUMBNAIL = 256
+"""Longer side of a thumbnail in pixels (ours)."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One sample on the page."""
+
+    alt_text: str
+    caption: str | None
+    exit: str
+    reason: str
+    source: str
+    thumbnail: str | None
+    """JPEG as base64, None where there is no image to show."""
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Renders the pages of a run of ``job``; picklable, so that the last step of the graph can call it in a worker."""
+
+    job: Job
+
+    def __call__(self, run: str) -> dict[str, bytes]:
+        """Return ``job.yaml`` and ``look.html`` for the shards below ``run``."""
+        return {"job.yaml": resolved(self.job), "look.html": self.look(run).encode()}
+
+    def look(self, run: str) -> str:
+        """Return one self-contained page over the first shard, which is a random one: shards are ordered by a hash."""
+        rows = _first_ledger(run)
+        kept = self._smallest_draws([row for row in rows if row["exit"] == KEPT])[:SHOWN]
+        left = self._by_turns([row for row in rows if row["exit"] != KEPT])[:SHOWN]
+        page = Environment(loader=PackageLoader("pipelines.recaption", "."), autoescape=True, undefined=StrictUndefined).get_template(
+            "look.html"
+        )
+        cards = {"kept": [self._card(row) for row in kept], "left": [self._card(row) for row in left]}
+        return page.render(corpus=self.job.input.corpus, model=self.job.captioner.name, **cards)
+
+    def _smallest_draws(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        order = draw(self.job.output.seed, [f"{row['split_id']}:{row['row']}" for row in rows])
+        return [rows[i] for i in order.argsort(kind="stable")]
+
+    def _by_turns(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Order ``rows`` so that each reason has its turn before any has its second, and a rare one is seen."""
+        reasons = sorted({row["reason"] for row in rows})
+        piles = [self._smallest_draws([row for row in rows if row["reason"] == reason]) for reason in reasons]
+        return [row for turn in zip_longest(*piles) for row in turn if row is not None]
+
+    def _card(self, row: dict[str, Any]) -> Card:
+        data = None if row["exit"] == DEAD else next(fetch([row["source_path"]], [row["source_offset"]], [row["source_bytes"]]))
+        return Card(row["alt_text"] or "", row["caption"], row["exit"], _why(row), _source(row), self._thumbnail(data))
+
+    def _thumbnail(self, data: bytes | None) -> str | None:
+        decoded = None if data is None else decode(data, max_pixels=self.job.decode.max_pixels, scale=THUMBNAIL)
+        if decoded is None or isinstance(decoded, Failure):
+            return None
+        file = io.BytesIO()
+        Image.fromarray(decoded.pixels).save(file, "JPEG", quality=80)
+        return base64.b64encode(file.getvalue()).decode()
+
+
+def resolved(job: Job) -> bytes:
+    """Return ``job`` as YAML with every default spelled out; the output folder is where the file lies and stays out."""
+    plain = to_plain(job)
+    del plain["output"]["folder"]
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
+
+
+def _first_ledger(run: str) -> list[dict[str, Any]]:
+    paths = storage.list_files(storage.join(run, "ledger"))
+    return pq.read_table(io.BytesIO(storage.read(paths[0]))).to_pylist() if paths else []
+
+
+def _source(row: dict[str, Any]) -> str:
+    return "/".join(name for name in (row["source_path"].rsplit("/", 1)[-1], row["source_member"]) if name)
+
+
+def _why(row: dict[str, Any]) -> str:
+    number = "" if row["value"] is None else f" ({row['value']:.4g} against {row['threshold']:g})"
+    return f"{row['reason'] or ''}{number}" + (f": {row['error']}" if row["error"] else "")

@@ -1,0 +1,135 @@
+"""*Take*: open the splits again, caption what was kept, judge the captions, and commit each split with every exit."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+from apache_beam.pvalue import TaggedOutput
+
+from filters.caption_rules import CaptionRules
+from pipelines.readers.fetch import fetch
+from pipelines.recaption.annotate import COMMITTED, KEY
+from pipelines.recaption.decide import ANNOTATION, without_twins
+from pipelines.spine import fragments
+from pipelines.spine.coder import to_ipc
+from pipelines.spine.commit import KEPT_BYTES
+from pipelines.spine.loaded import loaded
+from pipelines.spine.steps import run_step, under_way
+from schemas import columns as c
+from schemas.batches import conform, set_columns, take_rows
+from schemas.exits import KEPT, EnvironmentFault
+from schemas.protocols import Captioner
+from schemas.records import DECISION, FRAGMENT
+from synth.recaption import Recaption
+
+CAPTION = "Rewrite the alt text with the captioner"
+CAPTION_RULES = "Drop captions that are no captions"
+
+
+class CaptionerBackend(Protocol):
+    """A frozen, hashable object that makes the captioner inside a worker."""
+
+    def load(self) -> Captioner:
+        """Return the captioner, ready."""
+        ...
+
+
+class OpenSplits(beam.DoFn):
+    """Yields each split with its signals, decisions and the images that are still under way.
+
+    Its key covers the decisions, so that a split is done again when one of them changes and skipped when none did.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def process(self, decided: pa.RecordBatch) -> Iterator[pa.RecordBatch | TaggedOutput[Literal["committed"], str]]:
+        """Open the split that ``decided`` is about unless its fragment is there."""
+        key = take_key(decided)
+        if fragments.find(self._folder, key):
+            yield TaggedOutput(COMMITTED, key)
+        else:
+            yield open_split(decided, key)
+
+
+@dataclass(frozen=True)
+class CaptionStep:
+    """Sends the rows under way through the captioner of this worker."""
+
+    recaption: Recaption
+    backend: CaptionerBackend
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return ``batch`` with captions; the captioner is loaded at the first batch that needs one."""
+        return run_step(batch, CAPTION, lambda rows: self.recaption(rows, captioner=loaded(self.backend)))
+
+
+@dataclass(frozen=True)
+class JudgeCaptions:
+    """Sends the captioned rows through the caption rules."""
+
+    rules: CaptionRules
+    instructions: str
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return ``batch`` with the exits of the captions that break a rule."""
+        return run_step(batch, CAPTION_RULES, lambda rows: self.rules(rows, instructions=self.instructions))
+
+
+def take_key(decided: pa.RecordBatch) -> str:
+    """Return the name of a split under exactly these decisions on exactly these annotations."""
+    annotation = os.path.basename(decided.schema.metadata[ANNOTATION].decode())
+    metadata = {**decided.schema.metadata, ANNOTATION: annotation.encode()}
+    digest = xxhash.xxh3_128_hexdigest(to_ipc(decided.replace_schema_metadata(metadata)))
+    return f"{metadata[KEY].decode()}-{digest[:16]}"
+
+
+def open_split(decided: pa.RecordBatch, key: str) -> pa.RecordBatch:
+    """Return annotations and decisions side by side, with the images of the rows under way read again."""
+    annotations = fragments.read(decided.schema.metadata[ANNOTATION].decode())
+    both = set_columns(annotations, {name: decided.column(name) for name in DECISION.names}, DECISION)
+    metadata = {**decided.schema.metadata, KEY: key.encode()}
+    batch = set_columns(both, without_twins(both)).replace_schema_metadata(metadata)
+    return set_columns(batch, {c.IMAGE.name: _images(batch)})
+
+
+def _images(batch: pa.RecordBatch) -> pa.Array:
+    """Read the images of the rows under way; raises ``EnvironmentFault`` where the source has changed since it was annotated."""
+    mask = under_way(batch)
+    live = take_rows(batch, mask)
+    paths, members, offsets, lengths, hashes = (
+        live.column(f.name).to_pylist() for f in (c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.IMAGE_HASH)
+    )
+    images: list[bytes | None] = [None] * len(batch)
+    names: list[str | None] = [None] * len(batch)
+    found = zip(np.flatnonzero(mask), fetch(paths, offsets, lengths), paths, members, hashes, strict=True)
+    for row, data, path, member, expected in found:
+        if xxhash.xxh3_128_hexdigest(data) != expected:
+            raise EnvironmentFault(
+                f"{path} has changed since it was annotated: {member or 'the image'} has another hash; run the command again"
+            )
+        images[row], names[row] = data, member or os.path.basename(path)
+    return pa.StructArray.from_arrays(
+        [pa.array(images, pa.binary()), pa.array(names, pa.string())], fields=list(c.IMAGE_TYPE), mask=pa.array(~mask)
+    )
+
+
+def write_fragment(batch: pa.RecordBatch, folder: str) -> str:
+    """Commit ``batch``: every row with its exit, the image only where it is kept. Returns its key."""
+    mask = under_way(batch)
+    image = batch.column(c.IMAGE.name)
+    image = image if mask.all() else pc.call_function("if_else", [pa.array(mask), image, pa.scalar(None, c.IMAGE_TYPE)])
+    exits = pc.call_function("if_else", [pa.array(mask), pa.scalar(KEPT), batch.column(c.EXIT.name)])
+    kept_bytes = pc.call_function("sum", [pc.call_function("binary_length", [image.field("bytes")])]).as_py() or 0
+    metadata = {**batch.schema.metadata, KEPT_BYTES: str(kept_bytes).encode()}
+    key = metadata.pop(KEY).decode()
+    del metadata[ANNOTATION]
+    done = conform(set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits}), FRAGMENT).replace_schema_metadata(metadata)
+    fragments.write(folder, key, done)
+    return key
