@@ -111,6 +111,7 @@ def sample(seed: int, alt_text: str | None = None, **record: object) -> dict[str
 
 def write_tar(path: str | Path, samples: Iterable[Sample]) -> str:
     """Write ``samples`` as a WebDataset tar, members in the order of their suffixes, and return its path."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
         for number, files in enumerate(samples):
             for suffix, data in _members(files):

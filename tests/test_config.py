@@ -56,7 +56,7 @@ def test_settings_are_laid_over_the_file():
 
 @pytest.mark.parametrize("setting", ["rules.min_side", "=3", ""])
 def test_a_setting_without_a_value_is_refused(setting: str):
-    with pytest.raises(ConfigError, match="expects a.b=value"):
+    with pytest.raises(ConfigError, match=r"expects a\.b=value"):
         config.override({}, [setting])
 
 

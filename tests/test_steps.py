@@ -89,7 +89,7 @@ def test_a_step_without_rows_is_counted_and_not_called():
 
 
 def test_a_step_that_answers_too_few_rows_is_refused():
-    with pytest.raises(ValueError, match="unequal length|one entry"):
+    with pytest.raises(ValueError, match=r"unequal length|one entry"):
         run_step(rows([1, 2, 3]), "Look", lambda _: judge(2))
 
 

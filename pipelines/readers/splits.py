@@ -22,10 +22,6 @@ from schemas.protocols import Failure
 from schemas.records import IMAGE_TEXT
 
 TAR, FOLDER = "tar", "folder"
-MAX_SAMPLES = 512
-"""Samples in a split at most (design)."""
-MAX_BYTES = 64 * 2**20
-"""Bytes of images in a split at most, unless one image alone has more (design)."""
 READ = pa.schema([*IMAGE_TEXT, c.REASON, c.ERROR])
 """What ``read`` returns: a row whose ``reason`` is set has no image."""
 
@@ -96,7 +92,7 @@ def list_shards(pattern: str) -> list[Shard]:
 
 
 def cut(shard: Shard, max_samples: int, max_bytes: int, plan: str) -> Iterator[Split]:
-    """Cut ``shard`` into splits of at most so many samples and bytes of images; a larger image is a split of its own.
+    """Cut ``shard`` into splits of at most so many samples and bytes of images (design: 512, 64 MiB); a larger image stands alone.
 
     The offsets of a tar are kept in the folder ``plan``, so that each tar is scanned once. Raises ``ValueError`` for a
     compressed tar, ``OSError`` when the shard cannot be read.

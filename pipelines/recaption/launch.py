@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
-from synth.captioner import CaptionerSpec
 
 from pipelines.recaption import estimate, graph
 from pipelines.recaption.job import Job
@@ -20,12 +19,11 @@ from pipelines.spine.config import ConfigError
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Captioner
 from synth.answers import AnswerStore
+from synth.captioner import EMBEDDED, CaptionerSpec
 from synth.models.embedded import serve
 from synth.models.weights import path_of
 
 _FAULT = re.compile(r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp): (.+?)(?: \[while running .*)?$", re.M)
-EMBEDDED = "embedded"
-"""Endpoint of a job whose model is served beside the pipeline; for local runners only."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job that ``argv`` asks for; returns the exit status, 2 for a config that is refused and 1 for a run that stopped."""
     try:
         command = flags.parse(sys.argv[1:] if argv is None else argv, __doc__ or "")
-        plan = plan_run(config.build(Job, command.settings))
+        job = config.build(Job, command.settings)
+        refuse_embedded_afar(job, command)
+        plan = plan_run(replace(job, captioner=job.captioner.resolved()))
         return run(plan, command)
     except ConfigError as error:
         print(f"refused: {error}", file=sys.stderr)
@@ -61,9 +61,8 @@ def run(plan: Plan, command: flags.Command) -> int:
         print(estimate.table(estimate.estimate(plan), plan))
         return 0
     if commit.read_manifest(plan.run) is None:
-        refuse_embedded_afar(plan, command)
         watched = _watched(plan) if command.is_local else None
-        with serving(plan.job.captioner, command.workers) as captioner, progress.shown(watched):
+        with serving(plan.job.captioner) as captioner, progress.shown(watched):
             execute(plan, ServedCaptioner(captioner, plan.answers, command.workers), command)
     print(summary(plan))
     return 0
@@ -85,16 +84,16 @@ def _fault_in(error: RuntimeError) -> Exception:
     return EnvironmentFault(found[-1].strip()) if found else error
 
 
-def refuse_embedded_afar(plan: Plan, command: flags.Command) -> None:
+def refuse_embedded_afar(job: Job, command: flags.Command) -> None:
     """Raise ``ConfigError`` when workers elsewhere would need the model that only this machine serves."""
-    if plan.job.captioner.endpoint == EMBEDDED and not command.is_local:
+    if job.captioner.endpoint == EMBEDDED and not command.is_local:
         raise ConfigError(
             "'captioner.endpoint' is 'embedded', which serves local runners only: --set captioner.endpoint=http://HOST:8000/v1"
         )
 
 
 @contextmanager
-def serving(spec: CaptionerSpec, workers: int) -> Generator[CaptionerSpec]:
+def serving(spec: CaptionerSpec) -> Generator[CaptionerSpec]:
     """Yield ``spec`` with an endpoint that answers, starting the embedded server where the job asks for it.
 
     Raises ``EnvironmentFault`` within 10 seconds when the endpoint is dead.
@@ -103,8 +102,8 @@ def serving(spec: CaptionerSpec, workers: int) -> Generator[CaptionerSpec]:
         spec.check()
         yield spec
         return
-    with serve(path_of(spec.model)) as endpoint:
-        served = replace(spec, endpoint=endpoint, max_in_flight=workers)
+    with serve(path_of(spec.weights)) as endpoint:
+        served = spec.served_at(endpoint)
         served.check()
         yield served
 

@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Done:
 
 
 @contextmanager
-def shown(look: Callable[[], Done | None] | None, every: float = 2.0) -> Generator[None]:
+def shown(look: Callable[[], Done | None] | None, every: float = 5.0) -> Generator[None]:
     """Print a line with count, rate and remaining time for what ``look`` finds, every so many seconds, while the block runs.
 
     Without a ``look`` nothing is printed: a remote runner has a page of its own.
@@ -40,19 +40,19 @@ def shown(look: Callable[[], Done | None] | None, every: float = 2.0) -> Generat
         thread.join()
 
 
-def answered(folder: str, splits: set[str] | None = None) -> tuple[int, int]:
-    """Return (answers stored, requests known) over the newest segment of each split below the answers of one model.
+def answered(folder: str, splits: Collection[str]) -> tuple[int, int]:
+    """Return (answers stored, requests in all) over the answers of one model to ``splits``.
 
-    The first line of a segment says how many requests its split has and how many were stored when it began.
+    The first line of a segment says how many requests its split has. Splits without a segment are taken to have as many
+    requests as those with one have on average, so the second number is an estimate until every split has begun.
     """
-    stored = requests = 0
-    for split in storage.list_folders(folder):
-        if splits is None or split in splits:
-            segments = sorted(Path(folder, split).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
-            counts = [_segment(path) for path in segments]
-            stored += sum(count[1] for count in counts)
-            requests += counts[-1][0] if counts else 0
-    return stored, requests
+    stored = requests = begun = 0
+    for split in set(storage.list_folders(folder)) & set(splits):
+        counts = [_segment(path) for path in Path(folder, split).glob("*.jsonl")]
+        stored += sum(answers for _, answers in counts)
+        requests += max((known for known, _ in counts), default=0)
+        begun += bool(counts)
+    return stored, round(requests / begun * len(splits)) if begun else 0
 
 
 def _segment(path: Path) -> tuple[int, int]:
@@ -77,4 +77,4 @@ def _watch(look: Callable[[], Done | None], every: float, stop: threading.Event)
 def _line(done: Done, seconds: float, first: int) -> str:
     rate = (done.done - first) / seconds if seconds else 0.0
     left = f"{(done.of - done.done) / rate:,.0f} s left" if rate else "measuring"
-    return f"  {done.what}: {done.done:,} of {done.of:,}, {rate:.2f}/s, {left}"
+    return f"  {done.what}: {done.done:,} of about {done.of:,}, {rate:.2f}/s, {left}"

@@ -1,0 +1,169 @@
+"""The captioner: factual-centred recaptioning (paper 3.1) by a served model, every answer stored as it arrives."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+from schemas.exits import EnvironmentFault
+from schemas.protocols import Answer, CaptionTask, ChatRequest, Failure
+from synth.answers import AnswerStore
+from synth.chat import ChatClient, ChatSpec
+from synth.completion import Turn
+from synth.prompt import Prompt, load_prompt
+
+EMBEDDED = "embedded"
+"""Endpoint of a model that the launcher serves beside the pipeline; for local runners only."""
+
+
+@dataclass(frozen=True)
+class CaptionerSpec:
+    """A served model, its prompt and how it is asked."""
+
+    version: ClassVar[int] = 1
+
+    endpoint: str = EMBEDDED
+    """``http://HOST:8000/v1`` of an OpenAI-compatible server, or ``embedded``: this machine serves ``weights`` while the job runs."""
+    weights: str = "qwen"
+    """What the embedded server serves, by its name in ``synth.models.weights``."""
+    model: str = ""
+    """Name that the server knows the model by; empty takes the one model that it lists."""
+    revision: str = ""
+    """Revision of the model: the server does not tell, and another one gives other captions."""
+    prompt: str = ""
+    """Name of a packaged prompt, or path of a file that ends in ``.md``; empty takes ``recaption``, which sends the image, or for
+    the embedded model, which cannot see, ``recaption_described``."""
+    max_tokens: int = 200
+    """Tokens of a caption at most (ours: five sentences; the paper's examples are one)."""
+    temperature: float = 0.0
+    seed: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    """Further fields of each request, such as ``chat_template_kwargs: {enable_thinking: false}``."""
+    max_in_flight: int = 32
+    """Requests in flight at most, over all workers (ours)."""
+    timeout_seconds: float = 120.0
+    """Seconds for one attempt (ours)."""
+    retries: int = 4
+    """Attempts after the first (ours)."""
+    backoff_seconds: float = 0.5
+    """Longest pause before the first retry; doubles with each further one (ours)."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key; empty where the server asks for none."""
+
+    @property
+    def name(self) -> str:
+        """Return model and revision, as the column ``caption_model`` has them."""
+        model = self.model or self.weights
+        return f"{model}@{self.revision}" if self.revision else model
+
+    @property
+    def seen(self) -> str:
+        """Return what the captioner has before it: ``image`` or ``description``."""
+        return self.template.seen
+
+    @property
+    def prompt_version(self) -> str:
+        """Return the version in the prompt's header."""
+        return self.template.version
+
+    @property
+    def instructions(self) -> str:
+        """Return the prompt's own words, which no caption should repeat."""
+        return self.template.instructions
+
+    @property
+    def digest(self) -> str:
+        """Return 32 hex digits over what a caption depends on: model, sampling, prompt; not where and how fast it is asked."""
+        parts = [self.version, self.weights, self.revision, self.chat.identity, self.template.digest]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def template(self) -> Prompt:
+        """Return the prompt, read once; raises ``ValueError`` where there is none."""
+        return load_prompt(self.prompt or ("recaption_described" if self.endpoint == EMBEDDED else "recaption"))
+
+    def resolved(self) -> "CaptionerSpec":
+        """Return the spec with the name of the one model that the endpoint serves, where it names none itself.
+
+        Raises ``EnvironmentFault`` where the endpoint does not answer within 10 seconds, or serves several.
+        """
+        if self.model or self.endpoint == EMBEDDED:
+            return self
+        with self.chat.load() as client:
+            found = client.models()
+        if len(found) != 1:
+            raise EnvironmentFault(f"{self.endpoint} serves {found}, and the job names none of them: --set captioner.model=NAME")
+        return replace(self, model=found[0])
+
+    def served_at(self, endpoint: str) -> "CaptionerSpec":
+        """Return the spec of the embedded model at the address where it is served, one request at a time."""
+        return replace(self, endpoint=endpoint, prompt=self.prompt or "recaption_described", max_in_flight=1)
+
+    @property
+    def chat(self) -> ChatSpec:
+        """Return the served model without the prompt."""
+        return ChatSpec(
+            endpoint=self.endpoint,
+            model=self.model or self.weights,
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            seed=self.seed,
+            extra=self.extra,
+            timeout_seconds=self.timeout_seconds,
+            max_in_flight=self.max_in_flight,
+            retries=self.retries,
+            backoff_seconds=self.backoff_seconds,
+            api_key_env=self.api_key_env,
+        )
+
+    def check(self) -> None:
+        """Raise ``EnvironmentFault`` within 10 seconds unless the server answers, with an image where the prompt sends one."""
+        with self.chat.load() as client:
+            client.check(image=self.seen == "image")
+
+    def load(self, answers: AnswerStore, workers: int = 1) -> "ServedCaptioner":
+        """Return the captioner, with its share of ``max_in_flight`` among so many workers."""
+        return ServedCaptioner(self.chat.load(workers), self.template, answers)
+
+
+class ServedCaptioner:
+    """A ``schemas.protocols.Captioner``. Safe to share between threads."""
+
+    def __init__(self, client: ChatClient, prompt: Prompt, answers: AnswerStore) -> None:
+        self._client, self._prompt, self._answers = client, prompt, answers
+
+    def caption(self, split_id: str, tasks: Sequence[CaptionTask]) -> Sequence[Answer | Failure]:
+        """Return one outcome per task, in order. Equal tasks are asked once; a stored answer is not asked again.
+
+        Raises ``EnvironmentFault`` when the server, and not a sample, is at fault; what it answered until then is stored.
+        """
+        turns = [self._turn(task) for task in tasks]
+        identity = self._client.spec.identity
+        keys = [turn.key(identity) for turn in turns]
+        distinct = dict(zip(keys, turns, strict=True))
+        with self._answers.open(split_id) as answers:
+            outcomes: dict[str, Answer | Failure] = {**answers.expect(distinct)}
+            requests = [ChatRequest(turn.messages(), key) for key, turn in distinct.items() if key not in outcomes]
+            with closing(self._client.ask(requests)) as finished:
+                for index, outcome in finished:
+                    key = requests[index].key
+                    if isinstance(outcome, Answer):
+                        answers.put(key, outcome)
+                    outcomes[key] = outcome
+        return [outcomes[key] for key in keys]
+
+    def close(self) -> None:
+        """End the client's thread; a worker that ends need not."""
+        self._client.close()
+
+    def _turn(self, task: CaptionTask) -> Turn:
+        text = self._prompt.fill(task.alt_text, task.evidence)
+        return Turn(text, ((mime_type(task.image_format), task.image),) if self._prompt.seen == "image" else ())
+
+
+def mime_type(image_format: str) -> str:
+    """Return the MIME type of a Pillow format name. MPO is JPEG with more pictures behind the first."""
+    return {"MPO": "image/jpeg", "JPEG2000": "image/jp2"}.get(image_format, f"image/{image_format.lower()}")

@@ -1,0 +1,306 @@
+"""Chat completions over the OpenAI-compatible HTTP API, which is what vLLM, SGLang and llama.cpp serve.
+
+All requests of a client run in one event loop on one thread, however many threads of the worker ask. What may happen:
+
+- 429: the bound on requests in flight halves and the request waits its turn; 503 halves it too, and is retried.
+- any other 5xx, a timeout, a connection error, a body that is no chat completion: retried, with backoff and full jitter.
+- 400 and other refusals, and what is left after the last retry: the *canary* is sent, a request of a few words. If the
+  server answers it, the request was at fault (``Failure``), otherwise the server is (``EnvironmentFault``).
+- 401, 403, 404, which no request can mend: ``EnvironmentFault`` at once.
+"""
+
+import asyncio
+import io
+import os
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self, TypeVar
+
+import httpx
+from PIL import Image
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from schemas.exits import EnvironmentFault
+from schemas.protocols import Answer, ChatRequest, Failure
+from synth.completion import NoAnswer, Turn, read
+from synth.in_flight import InFlight
+
+T = TypeVar("T")
+
+CHECK_SECONDS = 10.0
+"""Seconds after which a server that does not answer counts as dead when a run starts (ours)."""
+MAX_PAUSE = 30.0
+"""Seconds between two attempts at most, also where Retry-After asks for more (ours)."""
+PATIENCE = 20
+"""429s in a row that one attempt waits out (ours: minutes of waiting; a request that is too large for a quota gets 429 for ever)."""
+OVERLOADED = frozenset({429, 503})
+"""HTTP statuses that halve the bound on requests in flight."""
+START = "start a server with `python -m vllm.entrypoints.openai.api_server --model {model}`, or name one that runs: --set {role}.endpoint=http://HOST:8000/v1"
+KEY = "put a key that is valid there into an environment variable, and name it: --set {role}.api_key_env=NAME"
+ADVICE: Mapping[int, str] = MappingProxyType(
+    {
+        401: KEY,
+        403: KEY,
+        404: "the endpoint ends in /v1 as a rule, and {endpoint}/models lists the models that it serves",
+    }
+)
+"""What to do about the HTTP statuses that no other request will mend."""
+BLIND = "it answers texts but not images: serve a vision-language model, or work from descriptions: --set {role}.prompt=recaption_described"
+
+
+@dataclass(frozen=True)
+class ChatSpec:
+    """A served model and how it is asked."""
+
+    endpoint: str
+    """``http://HOST:8000/v1``; without credentials."""
+    model: str
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 200
+    seed: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    """Further fields of the request, such as ``chat_template_kwargs``."""
+    timeout_seconds: float = 120.0
+    """Seconds for one attempt, from connecting to the last byte."""
+    max_in_flight: int = 32
+    """Requests in flight at most, over all workers."""
+    retries: int = 4
+    """Attempts after the first; waiting out a 429 is none."""
+    backoff_seconds: float = 0.5
+    """Longest pause before the first retry; doubles with each further one, up to ``MAX_PAUSE``."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key; empty where the server asks for none."""
+    role: str = "captioner"
+    """Section of the job that this model stands in: names its failures and the settings in messages."""
+
+    def __post_init__(self) -> None:
+        reserved = self.extra.keys() & {"model", "messages", "temperature", "top_p", "max_tokens", "seed", "stream", "n"}
+        if reserved:
+            raise ValueError(f"{self.role}.extra must not set {sorted(reserved)}")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return every field of a request but its messages: what an answer depends on."""
+        sampling = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens, "seed": self.seed}
+        return {"model": self.model, **sampling, **self.extra}
+
+    def load(self, workers: int = 1) -> "ChatClient":
+        """Return a client with its share of ``max_in_flight`` among so many workers.
+
+        Raises ``EnvironmentFault`` for an endpoint that is no URL and for a key that is missing.
+        """
+        return ChatClient(self, max(1, self.max_in_flight // workers))
+
+
+class ChatClient:
+    """A ``schemas.protocols.ChatModel``. Safe to share between threads; ``close`` it, or let it end with the process."""
+
+    def __init__(self, spec: ChatSpec, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.spec = spec
+        self._secret = _key(spec)
+        self._http = httpx.AsyncClient(
+            base_url=_address(spec),
+            headers={"Authorization": f"Bearer {self._secret}"} if self._secret else {},
+            timeout=None,  # noqa: S113 - each attempt as a whole has its time
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=most),
+        )
+        self._in_flight = InFlight(most)
+        self._sleep = sleep
+        self._jitter = wait_random_exponential(multiplier=spec.backoff_seconds, max=MAX_PAUSE)
+        self._verdict: asyncio.Task[EnvironmentFault | None] | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="chat", daemon=True)
+        self._thread.start()
+
+    def ask(self, requests: Sequence[ChatRequest]) -> Generator[tuple[int, Answer | Failure]]:
+        """Yield (index, outcome) for every request, in the order in which they finish. Closing it cancels the others.
+
+        Raises ``EnvironmentFault``, after the outcomes that came before it, when the server is at fault.
+        """
+        finished: queue.SimpleQueue[tuple[int, Answer | Failure] | None] = queue.SimpleQueue()
+        asking = asyncio.run_coroutine_threadsafe(self._ask_all(requests, finished.put), self._loop)
+        asking.add_done_callback(lambda _: finished.put(None))
+        try:
+            while (outcome := finished.get()) is not None:
+                yield outcome
+            asking.result()
+        finally:
+            asking.cancel()
+
+    def check(self, *, image: bool = False, seconds: float = CHECK_SECONDS) -> None:
+        """Raise ``EnvironmentFault`` unless the server answers a few words, and an ``image`` if wanted, in so many seconds."""
+        self._run(self._check(image, seconds))
+
+    def models(self, *, seconds: float = CHECK_SECONDS) -> list[str]:
+        """Return the names of the models that the server lists; raises ``EnvironmentFault`` unless it does in so many seconds."""
+        return self._run(self._models(seconds))
+
+    def close(self) -> None:
+        """Cancel what is under way and end the thread."""
+        if not self._loop.is_closed():
+            self._run(self._shut())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _shut(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._http.aclose()
+
+    async def _ask_all(self, requests: Sequence[ChatRequest], put: Callable[[tuple[int, Answer | Failure]], None]) -> None:
+        async def ask(index: int, request: ChatRequest) -> None:
+            put((index, await self._outcome(request)))
+
+        tasks = [asyncio.create_task(ask(index, request)) for index, request in enumerate(requests)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _outcome(self, request: ChatRequest) -> Answer | Failure:
+        try:
+            return await self._answer({**self.spec.identity, "messages": request.messages})
+        except NoAnswer as missing:
+            if fault := await self._canary():
+                raise fault from missing
+            return Failure(f"{self.spec.role}_failed", f"expected a chat completion, found {missing}")
+
+    async def _canary(self) -> EnvironmentFault | None:
+        """Tell whether the server is at fault; requests that fail together share one canary."""
+        if self._verdict is None or self._verdict.done():
+            self._verdict = asyncio.create_task(self._ping(Turn("Say hello.")))
+        return await asyncio.shield(self._verdict)
+
+    async def _ping(self, turn: Turn, advice: str = START) -> EnvironmentFault | None:
+        try:
+            await self._patient({**self.spec.identity, "max_tokens": 1, "messages": turn.messages()})
+        except NoAnswer as missing:
+            return self._fault(str(missing), advice)
+        except EnvironmentFault as fault:
+            return fault
+        return None
+
+    async def _check(self, image: bool, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                fault = await self._ping(Turn("Say hello."))
+                if image and not fault:
+                    fault = await self._ping(Turn("What colour is this?", (("image/png", _red_square()),)), BLIND)
+        except TimeoutError:
+            fault = self._fault(f"no answer within {seconds:g} s")
+        if fault:
+            raise fault
+
+    async def _answer(self, body: Mapping[str, Any]) -> Answer:
+        return await self._retrying("broken", self.spec.retries)(self._patient, body)
+
+    async def _patient(self, body: Mapping[str, Any]) -> Answer:
+        return await self._retrying("throttled", PATIENCE)(self._attempt, body)
+
+    def _retrying(self, kind: str, times: int) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, NoAnswer) and error.kind == kind),
+            stop=stop_after_attempt(times + 1),
+            wait=self._pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+    def _pause(self, state: RetryCallState) -> float:
+        missing = state.outcome.exception() if state.outcome else None
+        asked = missing.retry_after if isinstance(missing, NoAnswer) else 0.0
+        return max(self._jitter(state), min(asked, MAX_PAUSE))
+
+    async def _attempt(self, body: Mapping[str, Any]) -> Answer:
+        async with self._in_flight as cuts:
+            try:
+                answer = await self._post(body)
+            except NoAnswer as missing:
+                if missing.status in OVERLOADED:
+                    self._in_flight.halve(cuts)
+                if missing.status in ADVICE:
+                    raise self._fault(str(missing), ADVICE[missing.status]) from missing
+                raise
+            self._in_flight.grow()
+            return answer
+
+    async def _post(self, body: Mapping[str, Any]) -> Answer:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.spec.timeout_seconds):
+                response = await self._http.post("chat/completions", json=body)
+        except TimeoutError as error:
+            raise NoAnswer("broken", f"no answer within {self.spec.timeout_seconds:g} s") from error
+        except httpx.RequestError as error:
+            raise NoAnswer("broken", f"{type(error).__name__}: {error}") from error
+        return read(response, time.monotonic() - began, self._secret)
+
+    async def _models(self, seconds: float) -> list[str]:
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._http.get("models")
+            return [entry["id"] for entry in response.raise_for_status().json()["data"]]
+        except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+            raise self._fault(f"no list of models ({type(error).__name__}: {error})") from error
+
+    def _fault(self, found: str, advice: str = START) -> EnvironmentFault:
+        names = {"model": self.spec.model, "role": self.spec.role, "endpoint": self.spec.endpoint}
+        expected = f"expected {self.spec.model} to answer at {self.spec.endpoint}"
+        return EnvironmentFault(f"{expected}, found {found}; {advice.format(**names)}")
+
+
+def _red_square() -> bytes:
+    """Return a PNG of 56 x 56 pixels: four patches of 28, so that no model finds it too small."""
+    file = io.BytesIO()
+    Image.new("RGB", (56, 56), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def _address(spec: ChatSpec) -> httpx.URL:
+    """Return the endpoint; the error for one that is none does not quote what may be a password."""
+    try:
+        url = httpx.URL(spec.endpoint)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme in ("http", "https") and url.host and not url.userinfo and not url.query:
+        return url
+    found = f"{url.scheme}://{url.host}" if url.host else "none"
+    raise EnvironmentFault(
+        f"expected an address like http://HOST:8000/v1, without user, password or query, found {found}; "
+        f"--set {spec.role}.endpoint=..., and for a key --set {spec.role}.api_key_env=NAME"
+    )
+
+
+def _key(spec: ChatSpec) -> str:
+    """Return the key, empty where none is asked for. No message quotes it, nor a name that may be the key itself."""
+    if not spec.api_key_env:
+        return ""
+    if not spec.api_key_env.isidentifier():
+        raise EnvironmentFault(
+            f"expected {spec.role}.api_key_env to name an environment variable, found characters that no name has; never put the key there"
+        )
+    key = os.environ.get(spec.api_key_env, "").strip()
+    if key and key.isascii() and key.isprintable():
+        return key
+    found = "characters that no HTTP header can hold" if key else "nothing"
+    raise EnvironmentFault(
+        f"expected the key of {spec.endpoint} in the environment variable {spec.api_key_env}, found {found}; export {spec.api_key_env}=..."
+    )

