@@ -10,7 +10,6 @@ All requests of a client run in one event loop on one thread, however many threa
 """
 
 import asyncio
-import io
 import os
 import queue
 import threading
@@ -21,12 +20,11 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import httpx
-from PIL import Image
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, ChatRequest, Failure
-from synth.completion import NoAnswer, Turn, read
+from synth.completion import NoAnswer, Turn, read, red_square
 from synth.in_flight import InFlight
 
 T = TypeVar("T")
@@ -203,7 +201,7 @@ class ChatClient:
             async with asyncio.timeout(seconds):
                 fault = await self._ping(Turn("Say hello."))
                 if image and not fault:
-                    fault = await self._ping(Turn("What colour is this?", (("image/png", _red_square()),)), BLIND)
+                    fault = await self._ping(Turn("What colour is this?", (("image/png", red_square()),)), BLIND)
         except TimeoutError:
             fault = self._fault(f"no answer within {seconds:g} s")
         if fault:
@@ -259,19 +257,13 @@ class ChatClient:
                 response = await self._http.get("models")
             return [entry["id"] for entry in response.raise_for_status().json()["data"]]
         except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
-            raise self._fault(f"no list of models ({type(error).__name__}: {error})") from error
+            advice = ADVICE.get(error.response.status_code, START) if isinstance(error, httpx.HTTPStatusError) else START
+            raise self._fault(f"no list of models ({type(error).__name__}: {error})", advice) from error
 
     def _fault(self, found: str, advice: str = START) -> EnvironmentFault:
         names = {"model": self.spec.model, "role": self.spec.role, "endpoint": self.spec.endpoint}
         expected = f"expected {self.spec.model} to answer at {self.spec.endpoint}"
         return EnvironmentFault(f"{expected}, found {found}; {advice.format(**names)}")
-
-
-def _red_square() -> bytes:
-    """Return a PNG of 56 x 56 pixels: four patches of 28, so that no model finds it too small."""
-    file = io.BytesIO()
-    Image.new("RGB", (56, 56), "red").save(file, "PNG")
-    return file.getvalue()
 
 
 def _address(spec: ChatSpec) -> httpx.URL:

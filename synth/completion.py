@@ -1,6 +1,7 @@
 """One chat completion on the wire: what a user says, and the answer that a response holds, or why it holds none."""
 
 import hashlib
+import io
 import json
 import time
 from base64 import b64encode
@@ -10,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 
 import httpx
+from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from schemas.protocols import Answer
@@ -36,6 +38,13 @@ class Turn:
         urls = [f"data:{mime};base64,{b64encode(data).decode()}" for mime, data in self.images]
         parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         return [{"role": "user", "content": [*parts, {"type": "text", "text": self.text}] if parts else self.text}]
+
+
+def red_square() -> bytes:
+    """Return a PNG of 56 x 56 pixels: four patches of 28, so that no model finds it too small."""
+    file = io.BytesIO()
+    Image.new("RGB", (56, 56), "red").save(file, "PNG")
+    return file.getvalue()
 
 
 class NoAnswer(Exception):

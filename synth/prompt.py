@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
@@ -67,10 +66,10 @@ def load_prompt(name_or_path: str) -> Prompt:
 
     Raises ``ValueError`` that names the file when there is none or when it is no prompt.
     """
-    packaged = resources.files("synth") / "prompts"
+    packaged = Path(__file__).parent / "prompts"
     file = Path(name_or_path) if name_or_path.endswith(".md") else packaged / f"{name_or_path}.md"
     if not file.is_file():
-        known = sorted(entry.name.removesuffix(".md") for entry in packaged.iterdir() if entry.name.endswith(".md"))
+        known = sorted(entry.stem for entry in packaged.glob("*.md"))
         raise ValueError(f"no prompt {name_or_path!r}; known are {', '.join(known)}, or give the path of a file that ends in .md")
     try:
         return parse_prompt(file.read_text(encoding="utf-8"))

@@ -135,7 +135,8 @@ MODES: Mapping[str, Callable[[int], Script]] = {
 class ScriptedServer:
     """Serves ``script`` on a free port of 127.0.0.1 while its context is open."""
 
-    def __init__(self, script: Script = answer, log: BinaryIO | None = None) -> None:
+    def __init__(self, script: Script = answer, log: BinaryIO | None = None, models: Sequence[str] = ("scripted",)) -> None:
+        self.models = models
         self.calls: list[Call] = []
         self.most_in_flight = 0
         self.errors: list[BaseException | None] = []
@@ -228,6 +229,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def do_GET(self) -> None:
+        known = self.path == "/v1/models"
+        listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.scripted.models]}
+        self._send(Reply(body=json.dumps(listed).encode()) if known else error(404))
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])

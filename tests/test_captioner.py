@@ -26,7 +26,7 @@ from synth.prompt import Prompt, load_prompt
 from tests.scripted_server import Call, Reply, Script, ScriptedServer, answer, die_after, error
 
 SPLIT = "0123456789abcdef0123456789abcdef"
-SPEC = CaptionerSpec(model="scripted", backoff_seconds=1e-4, max_in_flight=4)
+SPEC = CaptionerSpec(endpoint="http://x/v1", model="scripted", backoff_seconds=1e-4, max_in_flight=4)
 PACKAGED = ["recaption", "recaption_described"]
 
 
@@ -249,6 +249,37 @@ def test_a_spec_can_be_pickled_and_hashed():
 def test_the_model_is_named_with_its_revision():
     assert CaptionerSpec(model="glm-4.5v", revision="abc").name == "glm-4.5v@abc"
     assert CaptionerSpec(weights="qwen").name == "qwen"
+
+
+@pytest.mark.parametrize(("endpoint", "seen"), [("embedded", "description"), ("http://x/v1", "image")])
+def test_a_job_that_names_no_prompt_gets_the_one_for_what_its_model_can_see(endpoint: str, seen: str):
+    assert CaptionerSpec(endpoint=endpoint).seen == seen
+
+
+def test_the_embedded_model_is_the_same_model_wherever_it_is_served():
+    spec = CaptionerSpec()
+    served = spec.served_at("http://127.0.0.1:1/v1")
+    assert (served.digest, served.seen, served.name) == (spec.digest, spec.seen, spec.name)
+    assert served.endpoint == "http://127.0.0.1:1/v1"
+
+
+def test_a_job_that_names_no_model_takes_the_only_one_that_is_served():
+    with ScriptedServer(models=["glm-4.5v"]) as server:
+        assert replace(SPEC, endpoint=server.endpoint, model="").resolved().name == "glm-4.5v"
+        assert replace(SPEC, endpoint=server.endpoint, model="mine").resolved().name == "mine"
+
+
+@pytest.mark.parametrize("models", [[], ["one", "two"]])
+def test_a_job_that_names_no_model_must_choose_where_several_or_none_are_served(models: list[str]):
+    with ScriptedServer(models=models) as server, pytest.raises(EnvironmentFault, match=r"--set captioner\.model=") as caught:
+        replace(SPEC, endpoint=server.endpoint, model="").resolved()
+    assert str(models) in str(caught.value)
+
+
+def test_the_model_of_a_server_that_does_not_list_any_cannot_be_found_out():
+    with ScriptedServer() as server, pytest.raises(EnvironmentFault, match="HTTPStatusError") as caught:
+        replace(SPEC, endpoint=server.endpoint + "/v2", model="").resolved()
+    assert "ends in /v1" in str(caught.value)
 
 
 def test_a_check_sends_an_image_only_where_the_prompt_does():

@@ -74,7 +74,8 @@ def found(run: Path) -> list[oracle.Row]:
     lines = jobs.query(
         run,
         """select l.split_id, l.row, l.source_path, l.source_member, l.alt_text, l.image_hash,
-                  l.exit, l.step, l.reason, l.value, l.merged_into, l.caption, l.copy_similarity, s.alt_texts, s.alt_text_count, s.duplicate_count
+                  l.exit, l.step, l.reason, l.value, l.merged_into, l.caption, l.copy_similarity,
+                  s.alt_texts, s.alt_text_count, s.duplicate_count
            from ledger l left join samples s on l.split_id = s.split_id and l.row = s.row""",
     )
     names = {(line[0], line[1]): (line[2], line[3]) for line in lines}

@@ -1,5 +1,6 @@
 """From a command line to a finished run: plan, model server, graph, funnel."""
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Generator, Sequence
@@ -23,7 +24,8 @@ from synth.captioner import EMBEDDED, CaptionerSpec
 from synth.models.embedded import serve
 from synth.models.weights import path_of
 
-_FAULT = re.compile(r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp): (.+?)(?: \[while running .*)?$", re.M)
+_FAULT = re.compile(r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp): (.+)$", re.MULTILINE)
+_STEP = re.compile(r" \[while running '[^']*'\]$")
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,22 @@ def run(plan: Plan, command: flags.Command) -> int:
 
 def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> None:
     """Build the graph and run it to its end; raises ``EnvironmentFault`` where a worker met one."""
+    if command.is_local:  # Beam logs each error at every level that it passes; the exception that arrives here holds them all
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(options=command.options)
     graph.build(pipeline, plan, backend)
     try:
         pipeline.run().wait_until_finish()
-    except RuntimeError as error:
+    except (RuntimeError, EnvironmentFault) as error:
         raise _fault_in(error) from error
 
 
-def _fault_in(error: RuntimeError) -> Exception:
-    """Return the fault that a worker raised: Beam brings it back as text, inside an error of its own."""
+def _fault_in(error: Exception) -> Exception:
+    """Return the fault that a worker raised: Beam adds the step to its text, or brings it back as text in an error of its own."""
+    if isinstance(error, EnvironmentFault):
+        return EnvironmentFault(_STEP.sub("", str(error)))
     found = _FAULT.findall(str(error))
-    return EnvironmentFault(found[-1].strip()) if found else error
+    return EnvironmentFault(_STEP.sub("", found[-1])) if found else error
 
 
 def refuse_embedded_afar(job: Job, command: flags.Command) -> None:

@@ -52,6 +52,10 @@ def plan_run(job: Job) -> Plan:
     if not job.input.path:
         raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, or a glob of tars)")
     try:
+        _ = job.captioner.template
+    except ValueError as error:
+        raise ConfigError(f"'captioner.prompt': {error}") from error
+    try:
         shards = tuple(list_shards(job.input.path))
     except ValueError as error:
         raise ConfigError(f"'input.path': {error}") from error

@@ -65,7 +65,7 @@ def _watch(look: Callable[[], Done | None], every: float, stop: threading.Event)
     last = ""
     while not stop.wait(every):
         done = look()
-        if done is None:
+        if done is None or done.done >= done.of:
             continue
         since, first = began.setdefault(done.what, (time.monotonic(), done.done))
         line = _line(done, time.monotonic() - since, first)

@@ -140,10 +140,10 @@ class _Table:
         """Add the rows of ``batch``, of which only the columns of the table are taken."""
         batch = conform(batch.select([n for n in batch.schema.names if n in self._schema.names]), self._schema)
         for rows in _pieces(batch):
+            if self._waiting_bytes + rows.nbytes > ROW_GROUP_BYTES:
+                self._flush()
             self._waiting.append(rows)
             self._waiting_bytes += rows.nbytes
-            if self._waiting_bytes >= ROW_GROUP_BYTES:
-                self._flush()
 
     def close(self) -> None:
         """Write what waits and the footer."""
