@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 from schemas.exits import EnvironmentFault
@@ -13,6 +14,7 @@ from schemas.protocols import Answer, CaptionTask, ChatRequest, Failure
 from synth.answers import AnswerStore
 from synth.chat import ChatClient, ChatSpec
 from synth.completion import Turn
+from synth.models.weights import entry_of
 from synth.prompt import Prompt, load_prompt
 
 EMBEDDED = "embedded"
@@ -56,7 +58,7 @@ class CaptionerSpec:
     @property
     def name(self) -> str:
         """Return model and revision, as the column ``caption_model`` has them."""
-        model = self.model or self.weights
+        model = self.model or Path(entry_of(self.weights).file).stem
         return f"{model}@{self.revision}" if self.revision else model
 
     @property

@@ -248,7 +248,7 @@ def test_a_spec_can_be_pickled_and_hashed():
 
 def test_the_model_is_named_with_its_revision():
     assert CaptionerSpec(model="glm-4.5v", revision="abc").name == "glm-4.5v@abc"
-    assert CaptionerSpec(weights="qwen").name == "qwen"
+    assert CaptionerSpec(weights="qwen").name == "qwen2.5-coder-1.5b-instruct-q4_k_m"
 
 
 @pytest.mark.parametrize(("endpoint", "seen"), [("embedded", "description"), ("http://x/v1", "image")])

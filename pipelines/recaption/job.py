@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from synth.captioner import CaptionerSpec
-
 from filters.alt_text import AltText
 from filters.caption_rules import CaptionRules
 from filters.decode import Decoder
@@ -12,6 +10,7 @@ from filters.image_rules import ImageContent, ImageSize
 from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
 from schemas.records import SCHEMA_VERSION
+from synth.captioner import CaptionerSpec
 from synth.evidence import Evidence
 
 
