@@ -21,6 +21,8 @@ from schemas.exits import EnvironmentFault
 from schemas.protocols import Failure
 from schemas.records import IMAGE_TEXT
 
+VERSION = 1
+"""Step version: part of the identity of what is read."""
 TAR, FOLDER = "tar", "folder"
 READ = pa.schema([*IMAGE_TEXT, c.REASON, c.ERROR])
 """What ``read`` returns: a row whose ``reason`` is set has no image."""

@@ -3,15 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from filters import duplicates
 from filters.alt_text import AltText
 from filters.caption_rules import CaptionRules
 from filters.decode import Decoder
 from filters.image_rules import ImageContent, ImageSize
+from pipelines.readers import splits
 from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
 from schemas.records import SCHEMA_VERSION
 from synth.captioner import CaptionerSpec
 from synth.evidence import Evidence
+from synth.recaption import Recaption
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ class Job:
 
 def annotate_digest(job: Job) -> str:
     """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
-    return digest("annotate", SCHEMA_VERSION, job.input.corpus, job.input.license, job.decode, evidence_of(job))
+    return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, evidence_of(job))
 
 
 def recaption_digest(job: Job) -> str:
     """Return the identity of the pass that captions: the annotations, every threshold, the captioner."""
-    rules = (job.image_size, job.image_content, job.alt_text, job.caption_rules)
-    return digest("recaption", job.version, annotate_digest(job), rules, job.captioner.digest)
+    rules = (job.image_size, job.image_content, job.alt_text, duplicates.VERSION, job.caption_rules)
+    return digest("recaption", job.version, Recaption.version, annotate_digest(job), rules, job.captioner.digest)
 
 
 def run_id(job: Job, shards: Any) -> str:
