@@ -120,11 +120,14 @@ class SplitAnswers:
         """Write what is held, into a segment of its own where files cannot grow."""
         if not self._held:
             return
+        lines = list(self._held)
         if self._group > 1 or not self._path:
             self._path = f"{self._folder}/{uuid.uuid4().hex}.jsonl"
-            self._held.insert(0, self._header())
-        data, self._held = b"".join(self._held), []  # given up before it is written: half a line must never be followed by another
-        self._storage.append(self._path, data)
+            lines.insert(0, self._header())
+        if self._group == 1:
+            self._held = []  # given up before it is written: half a line must never be followed by another
+        self._storage.append(self._path, b"".join(lines))
+        self._held = []
 
     def _header(self) -> bytes:
         answered = sum(key in self._stored for key in self._requests)

@@ -79,7 +79,8 @@ class CaptionerSpec:
     @property
     def digest(self) -> str:
         """Return 32 hex digits over what a caption depends on: model, sampling, prompt; not where and how fast it is asked."""
-        parts = [self.version, self.weights, self.revision, self.chat.identity, self.template.digest]
+        weights = "" if self.model else entry_of(self.weights).sha256
+        parts = [self.version, weights, self.revision, self.chat.identity, self.template.digest]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -90,11 +91,16 @@ class CaptionerSpec:
     def resolved(self) -> "CaptionerSpec":
         """Return the spec with the name of the one model that the endpoint serves, where it names none itself.
 
-        Raises ``EnvironmentFault`` where the endpoint does not answer within 10 seconds, or serves several.
+        Raises ``EnvironmentFault`` where the endpoint is no address or its key is missing, and where it does not answer within
+        10 seconds, or serves several; ``ValueError`` for a model named where ``weights`` say it.
         """
-        if self.model or self.endpoint == EMBEDDED:
+        if self.endpoint == EMBEDDED and self.model:
+            raise ValueError("`model` names what an endpoint serves; what the embedded server serves is `weights`")
+        if self.endpoint == EMBEDDED:
             return self
         with self.chat.load() as client:
+            if self.model:
+                return self
             found = client.models()
         if len(found) != 1:
             raise EnvironmentFault(f"{self.endpoint} serves {found}, and the job names none of them: --set captioner.model=NAME")

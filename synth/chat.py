@@ -12,6 +12,7 @@ All requests of a client run in one event loop on one thread, however many threa
 import asyncio
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
@@ -285,9 +286,9 @@ def _key(spec: ChatSpec) -> str:
     """Return the key, empty where none is asked for. No message quotes it, nor a name that may be the key itself."""
     if not spec.api_key_env:
         return ""
-    if not spec.api_key_env.isidentifier():
+    if not re.fullmatch("[A-Z][A-Z0-9_]*", spec.api_key_env):
         raise EnvironmentFault(
-            f"expected {spec.role}.api_key_env to name an environment variable, found characters that no name has; never put the key there"
+            f"expected {spec.role}.api_key_env to name an environment variable in capitals, found something else; never put the key there"
         )
     key = os.environ.get(spec.api_key_env, "").strip()
     if key and key.isascii() and key.isprintable():

@@ -207,7 +207,7 @@ def test_the_key_of_the_server_is_in_no_segment_and_no_log(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"model": "n"}, {"revision": "2"}, {"weights": "w"}, {"prompt": "recaption_described"}, {"max_tokens": 9},
+        {"model": "n"}, {"revision": "2"}, {"model": "", "weights": "smollm2"}, {"prompt": "recaption_described"}, {"max_tokens": 9},
         {"temperature": 0.1}, {"seed": 1}, {"extra": {"min_p": 0.1}},
     ],
 )  # fmt: skip

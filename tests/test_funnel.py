@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.spine import funnel
-from pipelines.spine.commit import Limits, check_rows, refuse_too_many_dead
+from pipelines.spine.commit import Limits, check_plan, check_rows, refuse_too_many_dead
 from pipelines.spine.funnel import StepCount, SumsDoNotAddUp
 from pipelines.spine.shards import WrittenShard
 from schemas.exits import EnvironmentFault
@@ -54,3 +54,24 @@ def test_too_many_dead_letters_fail_the_run_above_the_floor(dead: int, floor: in
         return
     with pytest.raises(EnvironmentFault, match=f"{dead} of 100 samples are dead letters"):
         refuse_too_many_dead(told, Limits(ratio, floor))
+
+
+def test_a_split_that_was_cut_and_not_committed_is_found():
+    with pytest.raises(SumsDoNotAddUp, match="2 splits were cut"):
+        check_plan([("a", 6), ("b", 4)], ["a-0123"], GOOD)
+
+
+def test_two_splits_of_one_name_are_found():
+    with pytest.raises(SumsDoNotAddUp, match="1 distinct"):
+        check_plan([("a", 5), ("a", 5)], ["a-0123"], GOOD)
+
+
+def test_rows_that_were_cut_and_never_read_are_found():
+    with pytest.raises(SumsDoNotAddUp, match="hold 11 rows, but the first step took in 10"):
+        check_plan([("a", 6), ("b", 5)], ["a-0123", "b-4567"], GOOD)
+
+
+def test_dead_letters_are_counted_at_each_step_too():
+    told = [StepCount("Read", 100, 20, dropped={"small": 80}), StepCount("Caption", 20, 0, dead={"captioner_failed": 20})]
+    with pytest.raises(EnvironmentFault, match="20 of 20 samples are dead letters"):
+        refuse_too_many_dead(told, Limits(0.3, 10))

@@ -47,7 +47,7 @@ class Split:
     """A range of one shard: the bytes ``first`` to ``last`` of a tar, with the damage that ends it, or entries of a folder."""
 
     split_id: str
-    """32 hex digits of xxh3-128 over kind, path, size, etag and range; of a folder over all entries and their words."""
+    """32 hex digits of xxh3-128 over kind, path, size, etag and range; of a folder over its place, all entries and their words."""
     kind: str
     path: str
     size: int
@@ -101,7 +101,10 @@ def cut(shard: Shard, max_samples: int, max_bytes: int, plan: str) -> Iterator[S
     """
     if shard.kind == FOLDER:
         entries = ((entry, entry.size) for entry in list_entries(shard.path))
-        yield from (_folder_split(shard, pack) for pack in _packs(entries, max_samples, max_bytes))
+        first = 0
+        for pack in _packs(entries, max_samples, max_bytes):
+            yield _folder_split(shard, first, pack)
+            first += len(pack)
         return
     path = storage.join(plan, f"{_hash(_PLAN_VERSION, *astuple(shard), max_samples, max_bytes)}.json")
     known = _planned(shard, path)
@@ -218,9 +221,10 @@ def _tar_split(shard: Shard, first: int, last: int, rows: int, size: int, damage
     return Split(split_id, *astuple(shard), rows=rows, bytes=size, first=first, last=last, damage=damage)
 
 
-def _folder_split(shard: Shard, entries: Sequence[Entry]) -> Split:
-    split_id = _hash(*astuple(shard), [astuple(entry) for entry in entries])
-    return Split(split_id, *astuple(shard), rows=len(entries), bytes=sum(entry.size for entry in entries), entries=tuple(entries))
+def _folder_split(shard: Shard, first: int, entries: Sequence[Entry]) -> Split:
+    split_id = _hash(*astuple(shard), first, [astuple(entry) for entry in entries])
+    size = sum(entry.size for entry in entries)
+    return Split(split_id, *astuple(shard), rows=len(entries), bytes=size, first=first, entries=tuple(entries))
 
 
 def _hash(*parts: object) -> str:

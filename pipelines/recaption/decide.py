@@ -16,9 +16,6 @@ from schemas.batches import conform, set_columns, take_rows
 from schemas.exits import EnvironmentFault
 from schemas.records import DECISION, MERGED
 
-SIZE = "Drop images that are too small or too elongated"
-CONTENT = "Drop solid colours and tiny files"
-ALT_TEXT = "Drop alt texts that say nothing"
 DUPLICATES = "Merge exact duplicates"
 ANNOTATION = b"annotation"
 """Metadata key of a batch of decisions: the fragment whose rows they are about."""
@@ -61,7 +58,8 @@ def verdicts(batch: pa.RecordBatch) -> tuple[str, bytes]:
 def join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
     """Return the decisions on one split: what the rules said, and what was merged into what."""
     _, found = split
-    batch = from_ipc(next(iter(found[VERDICTS])))
+    (verdict,) = found[VERDICTS]
+    batch = from_ipc(verdict)
     if batch.column(c.ROW.name).to_pylist() != list(range(len(batch))):
         raise ValueError(f"rows of split {batch.schema.metadata[KEY]!r} are not 0..{len(batch) - 1} in order; a reader must number them so")
     by_row: dict[int, Decision] = {decision.place.row: decision for decision in found[MERGES]}

@@ -13,7 +13,7 @@ from apache_beam.pvalue import PCollection
 from filters.duplicates import Decision, Member
 from pipelines.readers.splits import Split
 from pipelines.recaption import annotate, decide, take
-from pipelines.recaption.job import Job, evidence_of
+from pipelines.recaption.job import Job, decisions, evidence_of
 from pipelines.recaption.plan import Plan, describe, first_splits, splits_of
 from pipelines.recaption.report import Pages
 from pipelines.spine.commit import Commit, commit_run
@@ -29,7 +29,8 @@ def build(pipeline: beam.Pipeline, plan: Plan, backend: take.CaptionerBackend) -
     annotated = _annotate(splits, plan)
     decided = _decide(annotated, plan)
     taken = _take(decided, plan, backend)
-    return commit_run(taken, commit_of(plan))
+    planned: Any = splits | "Note what was cut" >> beam.Map(lambda split: (split.split_id, split.taken)).with_output_types(tuple[str, int])
+    return commit_run(taken, planned, commit_of(plan))
 
 
 def commit_of(plan: Plan) -> Commit:
@@ -61,14 +62,9 @@ def _annotate(splits: PCollection[Split], plan: Plan) -> PCollection[str]:
 
 
 def _decide(annotated: PCollection[str], plan: Plan) -> PCollection[pa.RecordBatch]:
-    job = plan.job
-    judged = (
-        annotated
-        | "Open the annotations" >> beam.Map(decide.open_annotations, plan.annotations).with_output_types(pa.RecordBatch)
-        | decide.SIZE >> beam.Map(run_step, decide.SIZE, job.image_size).with_output_types(pa.RecordBatch)
-        | decide.CONTENT >> beam.Map(run_step, decide.CONTENT, job.image_content).with_output_types(pa.RecordBatch)
-        | decide.ALT_TEXT >> beam.Map(run_step, decide.ALT_TEXT, job.alt_text).with_output_types(pa.RecordBatch)
-    )
+    judged = annotated | "Open the annotations" >> beam.Map(decide.open_annotations, plan.annotations).with_output_types(pa.RecordBatch)
+    for sentence, rule in decisions(plan.job):
+        judged = judged | sentence >> beam.Map(run_step, sentence, rule).with_output_types(pa.RecordBatch)
     merges = (
         judged
         | "Name each image by its hash" >> beam.FlatMap(decide.members).with_output_types(tuple[str, Member])

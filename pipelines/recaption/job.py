@@ -1,7 +1,10 @@
 """The config of the recaption job: order is code, numbers are here. Every section is the frozen dataclass that uses it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
+
+import pyarrow as pa
 
 from filters import duplicates
 from filters.alt_text import AltText
@@ -11,6 +14,7 @@ from filters.image_rules import ImageContent, ImageSize
 from pipelines.readers import splits
 from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
+from schemas.exits import Verdict
 from schemas.records import SCHEMA_VERSION
 from synth.captioner import CaptionerSpec
 from synth.evidence import Evidence
@@ -63,6 +67,19 @@ class Job:
     prices: Prices | None = None
 
 
+NO_RULES = {"input", "decode", "evidence", "captioner", "limits", "output", "prices"}
+"""Sections that the identity of the captioning pass holds by their own digests, or not at all; every other one is a rule in it."""
+
+
+def decisions(job: Job) -> list[tuple[str, Callable[[pa.RecordBatch], Verdict]]]:
+    """Return the rules on the stored signals, in order: the sentence of each step, and its filter."""
+    return [
+        ("Drop images that are too small or too elongated", job.image_size),
+        ("Drop solid colours and tiny files", job.image_content),
+        ("Drop alt texts that say nothing", job.alt_text),
+    ]
+
+
 def annotate_digest(job: Job) -> str:
     """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
     return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, evidence_of(job))
@@ -70,8 +87,9 @@ def annotate_digest(job: Job) -> str:
 
 def recaption_digest(job: Job) -> str:
     """Return the identity of the pass that captions: the annotations, every threshold, the captioner."""
-    rules = (job.image_size, job.image_content, job.alt_text, duplicates.VERSION, job.caption_rules)
-    return digest("recaption", job.version, Recaption.version, annotate_digest(job), rules, job.captioner.digest)
+    versions = (job.version, Recaption.version, duplicates.VERSION)
+    rules = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in NO_RULES}
+    return digest("recaption", versions, annotate_digest(job), rules, job.captioner.digest)
 
 
 def run_id(job: Job, shards: Any) -> str:

@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipelines.recaption.take import CaptionerBackend
 from pipelines.spine import commit, config, flags, fragments, funnel, progress, storage
 from pipelines.spine.answers import ObjectStorage
 from pipelines.spine.config import ConfigError
+from pipelines.spine.reaper import reaping
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Captioner
 from synth.answers import AnswerStore
@@ -24,7 +25,10 @@ from synth.captioner import EMBEDDED, CaptionerSpec
 from synth.models.embedded import serve
 from synth.models.weights import path_of
 
-_FAULT = re.compile(r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp): (.+)$", re.MULTILINE)
+_FAULT = re.compile(
+    r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp|\w*OSError|FileNotFoundError|PermissionError): (.+)$",
+    re.MULTILINE,
+)
 _STEP = re.compile(r" \[while running '[^']*'\]$")
 
 
@@ -47,14 +51,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = flags.parse(sys.argv[1:] if argv is None else argv, __doc__ or "")
         job = config.build(Job, command.settings)
         refuse_embedded_afar(job, command)
-        plan = plan_run(replace(job, captioner=job.captioner.resolved()))
+        plan = plan_run(replace(job, captioner=_resolved(job.captioner)))
         return run(plan, command)
     except ConfigError as error:
         print(f"refused: {error}", file=sys.stderr)
         return 2
-    except EnvironmentFault as fault:
+    except (EnvironmentFault, OSError) as fault:
         print(f"stopped: {fault}", file=sys.stderr)
         return 1
+
+
+def _resolved(captioner: CaptionerSpec) -> CaptionerSpec:
+    try:
+        return captioner.resolved()
+    except ValueError as error:
+        raise ConfigError(f"'captioner': {error}") from error
 
 
 def run(plan: Plan, command: flags.Command) -> int:
@@ -63,8 +74,7 @@ def run(plan: Plan, command: flags.Command) -> int:
         print(estimate.table(estimate.estimate(plan), plan))
         return 0
     if commit.read_manifest(plan.run) is None:
-        watched = _watched(plan) if command.is_local else None
-        with serving(plan.job.captioner) as captioner, progress.shown(watched):
+        with serving(plan.job.captioner) as captioner, progress.shown(_watched(plan) if command.is_local else None):
             execute(plan, ServedCaptioner(captioner, plan.answers, command.workers), command)
     print(summary(plan))
     return 0
@@ -77,7 +87,8 @@ def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> No
     pipeline = beam.Pipeline(options=command.options)
     graph.build(pipeline, plan, backend)
     try:
-        pipeline.run().wait_until_finish()
+        with reaping() if command.has_processes else nullcontext():
+            pipeline.run().wait_until_finish()
     except (RuntimeError, EnvironmentFault) as error:
         raise _fault_in(error) from error
 
@@ -109,9 +120,7 @@ def serving(spec: CaptionerSpec) -> Generator[CaptionerSpec]:
         yield spec
         return
     with serve(path_of(spec.weights)) as endpoint:
-        served = spec.served_at(endpoint)
-        served.check()
-        yield served
+        yield spec.served_at(endpoint)
 
 
 def summary(plan: Plan) -> str:

@@ -51,6 +51,8 @@ def plan_run(job: Job) -> Plan:
     """
     if not job.input.path:
         raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, or a glob of tars)")
+    if job.input.limit is not None and job.input.limit < 1:
+        raise ConfigError(f"'input.limit': expected at least 1, found {job.input.limit}")
     try:
         _ = job.captioner.template
     except ValueError as error:

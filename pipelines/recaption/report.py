@@ -72,8 +72,7 @@ class Pages:
         return [row for turn in zip_longest(*piles) for row in turn if row is not None]
 
     def _card(self, row: dict[str, Any]) -> Card:
-        data = None if row["exit"] == DEAD else next(fetch([row["source_path"]], [row["source_offset"]], [row["source_bytes"]]))
-        return Card(row["alt_text"] or "", row["caption"], row["exit"], _why(row), _source(row), self._thumbnail(data))
+        return Card(row["alt_text"] or "", row["caption"], row["exit"], _why(row), _source(row), self._thumbnail(_image(row)))
 
     def _thumbnail(self, data: bytes | None) -> str | None:
         decoded = None if data is None else decode(data, max_pixels=self.job.decode.max_pixels, scale=THUMBNAIL)
@@ -96,10 +95,18 @@ def _first_ledger(run: str) -> list[dict[str, Any]]:
     return pq.read_table(io.BytesIO(storage.read(paths[0]))).to_pylist() if paths else []
 
 
+def _image(row: dict[str, Any]) -> bytes | None:
+    """Return the image from its source; a page is not worth a run, so one that is gone by now is not shown."""
+    try:
+        return None if row["exit"] == DEAD else next(fetch([row["source_path"]], [row["source_offset"]], [row["source_bytes"]]))
+    except OSError:
+        return None
+
+
 def _source(row: dict[str, Any]) -> str:
     return "/".join(name for name in (row["source_path"].rsplit("/", 1)[-1], row["source_member"]) if name)
 
 
 def _why(row: dict[str, Any]) -> str:
-    number = "" if row["value"] is None else f" ({row['value']:.4g} against {row['threshold']:g})"
+    number = "" if row["value"] is None or row["threshold"] is None else f" ({row['value']:.4g} against {row['threshold']:g})"
     return f"{row['reason'] or ''}{number}" + (f": {row['error']}" if row["error"] else "")

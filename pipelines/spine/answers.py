@@ -1,8 +1,10 @@
 """Where answers rest when the output is on an object store: the storage that ``synth.answers`` asks for, on Beam's filesystems."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 from pipelines.spine import storage
+from schemas.exits import EnvironmentFault
 
 
 class ObjectStorage:
@@ -10,14 +12,28 @@ class ObjectStorage:
 
     def list(self, folder: str) -> Sequence[str]:
         """Return the paths of the segments in ``folder``."""
-        return storage.list_files(folder)
+        with _reaching(folder):
+            return storage.list_files(folder)
 
     def read(self, path: str) -> bytes:
         """Return the bytes of ``path``."""
-        return storage.read(path)
+        with _reaching(path):
+            return storage.read(path)
 
     def append(self, path: str, data: bytes) -> None:
         """Write ``data`` as the new segment ``path``; raises ``FileExistsError`` rather than lose one that is there."""
-        if storage.exists(path):
-            raise FileExistsError(f"{path} is there already, and an object store cannot append to it")
-        storage.write(path, data)
+        with _reaching(path):
+            if storage.exists(path):
+                raise FileExistsError(f"{path} is there already, and an object store cannot append to it")
+            storage.write(path, data)
+
+
+@contextmanager
+def _reaching(path: str) -> Generator[None]:
+    """Turn whatever a store raises into a fault: no sample is to blame for it, and none may be dead of it."""
+    try:
+        yield
+    except Exception as error:
+        raise EnvironmentFault(
+            f"expected to reach the answers at {path}, found {type(error).__name__}: {error}; run the same command again"
+        ) from error

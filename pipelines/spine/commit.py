@@ -5,7 +5,7 @@ the run is complete.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,8 +27,8 @@ class Limits:
     """When a run with dead letters is no longer a run."""
 
     max_dead_ratio: float = 0.3
-    """Share of the input that may be dead (ours: raw web pools lose up to a fifth to broken files)."""
-    dead_floor: int = 100
+    """Share of the input, and of what enters any one step, that may be dead (ours: raw web pools lose up to a fifth to broken files)."""
+    dead_floor: int = 10
     """Dead letters that never fail a run, however small the input (ours)."""
 
 
@@ -62,8 +62,12 @@ class Commit:
     """Given the run's folder, its further files by name: the resolved job, the report."""
 
 
-def commit_run(keys: PCollection[str], how: Commit) -> PCollection[str]:
-    """Turn the committed splits ``keys`` into a finished run; the result is one element, the manifest's path."""
+def commit_run(keys: PCollection[str], planned: PCollection[tuple[str, int]], how: Commit) -> PCollection[str]:
+    """Turn the committed splits ``keys`` into a finished run; the result is one element, the manifest's path.
+
+    ``planned`` holds (split_id, rows) of every split that was cut: what the fragments come to is held against it.
+    """
+    plan_: Any = planned | "Gather what was cut" >> beam.combiners.ToList()
     shards: Any = (
         keys
         | "Gather the splits of the run" >> beam.combiners.ToList()
@@ -71,7 +75,7 @@ def commit_run(keys: PCollection[str], how: Commit) -> PCollection[str]:
         | "Spread the footers" >> beam.Reshuffle()
         | "Read the footers" >> beam.Map(_footer)
         | "Gather the footers" >> beam.combiners.ToList()
-        | "Check the sums and plan the shards" >> beam.FlatMap(_plan, how).with_output_types(ShardPlan)
+        | "Check the sums and plan the shards" >> beam.FlatMap(_plan, how, planned=AsSingleton(plan_)).with_output_types(ShardPlan)
         | "Spread the shards" >> beam.Reshuffle()
         | "Write the shards" >> beam.Map(_write, how)
         | "Gather the shards" >> beam.combiners.ToList()
@@ -107,24 +111,41 @@ def _footer(numbered: tuple[int, str]) -> tuple[int, str, bytes, int]:
     return number, path, footer[FUNNEL], int(footer[KEPT_BYTES])
 
 
-def _plan(footers: Sequence[tuple[int, str, bytes, int]], how: Commit) -> list[ShardPlan]:
+def _plan(footers: Sequence[tuple[int, str, bytes, int]], how: Commit, planned: Sequence[tuple[str, int]]) -> list[ShardPlan]:
     ordered = sorted(footers)
     for _, path, counts, _ in ordered:
         funnel.check(funnel.loads(counts), path)
     whole = funnel.total(funnel.loads(counts) for _, _, counts, _ in ordered)
     funnel.check(whole, how.run)
+    check_plan(planned, [fragments.key_of(path) for _, path, _, _ in ordered], whole)
     refuse_too_many_dead(whole, how.limits)
     return plan([(path, size) for _, path, _, size in ordered], how.output.shard_mb * 2**20)
 
 
+def check_plan(planned: Sequence[tuple[str, int]], keys: Sequence[str], whole: funnel.Funnel) -> None:
+    """Raise ``SumsDoNotAddUp`` unless every split that was cut is committed once, and all rows that it held were read."""
+    cut, committed = sorted(split_id for split_id, _ in planned), sorted(key.split("-")[0] for key in keys)
+    if cut != committed:
+        raise funnel.SumsDoNotAddUp(
+            f"{len(cut)} splits were cut ({len(set(cut))} distinct), but {len(committed)} fragments are to be committed"
+        )
+    rows, entered = sum(rows for _, rows in planned), whole[0].entered if whole else 0
+    if rows != entered:
+        raise funnel.SumsDoNotAddUp(f"the splits that were cut hold {rows} rows, but the first step took in {entered}")
+
+
 def refuse_too_many_dead(whole: funnel.Funnel, limits: Limits) -> None:
-    """Raise ``EnvironmentFault`` when more rows are dead than ``limits`` allow."""
-    dead, entered = funnel.exits(whole)["dead"], whole[0].entered if whole else 0
-    if dead > max(limits.dead_floor, limits.max_dead_ratio * entered):
-        reasons = {reason: n for count in whole for reason, n in count.dead.items()}
+    """Raise ``EnvironmentFault`` when more rows are dead than ``limits`` allow, at any one step or in all."""
+    every = {reason: n for count in whole for reason, n in count.dead.items()}
+    told = [(count.entered, count.dead) for count in whole] + [(whole[0].entered if whole else 0, every)]
+    for entered, reasons in told:
+        dead = sum(reasons.values())
+        if dead <= max(limits.dead_floor, limits.max_dead_ratio * entered):
+            continue
         raise EnvironmentFault(
-            f"{dead} of {entered} samples are dead letters ({reasons}), more than limits.max_dead_ratio={limits.max_dead_ratio} allows; "
-            f"look at the input, or raise it by --set limits.max_dead_ratio=1 (what was done is kept)"
+            f"{dead} of {entered} samples are dead letters ({dict(reasons)}), more than "
+            f"limits.max_dead_ratio={limits.max_dead_ratio} allows; look at the input, "
+            "or raise it by --set limits.max_dead_ratio=1 (what was done is kept)"
         )
 
 
@@ -139,8 +160,7 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
     check_rows(whole, written)
     spent = {name: round(sum(shard.spent[name] for shard in written), 3) for name in (written[0].spent if written else ())}
     files = [asdict(file) for shard in written for file in shard.files]
-    for table in {name.split("/")[0] for name in (f["path"] for f in files)}:
-        storage.remove(storage.temporaries(storage.join(how.run, table)))
+    _remove_all_but({file["path"] for file in files}, how.run)
     pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run)}
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
@@ -149,6 +169,14 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
     path = storage.join(how.run, MANIFEST)
     storage.write(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
     return path
+
+
+def _remove_all_but(names: Collection[str], run: str) -> None:
+    """Remove from the tables of ``run`` what an earlier attempt wrote and this one did not."""
+    for table in ("samples", "ledger", "dead"):
+        folder = storage.join(run, table)
+        stale = [path for path in storage.list_files(folder) if path[len(run) :].lstrip("/") not in names]
+        storage.remove([*stale, *storage.temporaries(folder)])
 
 
 def check_rows(whole: funnel.Funnel, written: Sequence[WrittenShard]) -> None:

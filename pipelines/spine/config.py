@@ -54,8 +54,17 @@ def override(values: Mapping[str, Any], settings: Sequence[str]) -> dict[str, An
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set expects a.b=value, found {setting!r}")
-        result = _with(result, key.split("."), yaml.safe_load(text), key)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key}: {text!r} is not YAML: {error}") from error
+        result = put(result, key, value)
     return result
+
+
+def put(values: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return ``values`` with ``value`` at the path ``key``, as in ``a.b``."""
+    return _with(values, key.split("."), value, key)
 
 
 def to_plain(value: Any) -> Any:

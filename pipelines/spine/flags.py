@@ -1,6 +1,7 @@
 """The command line of every pipeline: a job file, settings over it, and Beam's own flags, which are checked too."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,16 @@ class Command:
 
     @property
     def workers(self) -> int:
-        """Workers that share a model's endpoint: the local ones, else the job's upper bound."""
+        """Processes that share a model's endpoint, each with a client of its own: local ones, else the job's upper bound of workers."""
         if self.is_local:
-            return max(1, self.options.view_as(DirectOptions).direct_num_workers)
-        return int(self.options.get_all_options().get("max_num_workers") or 1)
+            return (self.options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1) if self.has_processes else 1
+        bounds = self.options.get_all_options()
+        return max(1, int(bounds.get("max_num_workers") or 0), int(bounds.get("num_workers") or 0))
+
+    @property
+    def has_processes(self) -> bool:
+        """Tell whether a local run starts worker processes."""
+        return self.is_local and self.options.view_as(DirectOptions).direct_running_mode == "multi_processing"
 
 
 def parse(argv: Sequence[str], description: str) -> Command:
@@ -43,10 +50,9 @@ def parse(argv: Sequence[str], description: str) -> Command:
     """
     own, beam_flags = _parser(description).parse_known_args(list(argv))
     refuse_unknown(beam_flags)
-    settings = [*own.set]
-    settings += [f"{key}={value}" for key, value in (("input.path", own.input), ("output.folder", own.output)) if value]
-    settings += [] if own.limit is None else [f"input.limit={own.limit}"]
-    values = config.override(_read_job(own.job) if own.job else {}, settings)
+    values = config.override(_read_job(own.job) if own.job else {}, own.set)
+    for key, value in {"input.path": own.input, "output.folder": own.output, "input.limit": own.limit}.items():
+        values = values if value is None else config.put(values, key, value)
     options = PipelineOptions(beam_flags)
     if options.view_as(StandardOptions).runner in LOCAL_RUNNERS:
         options.view_as(StandardOptions).runner = "FnApiRunner"

@@ -106,7 +106,7 @@ def _is_whole(path: str) -> bool:
     try:
         with storage.parquet(path):
             return True
-    except (pa.ArrowInvalid, FileNotFoundError) as error:
+    except (pa.ArrowInvalid, OSError) as error:
         logger.warning("%s is no whole fragment and is passed over: %s", path, error)
         return False
 

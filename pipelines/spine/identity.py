@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -38,7 +39,10 @@ def canonical(value: object) -> Any:
 def code_version() -> str:
     """Return the version of the package, with the git commit of the checkout that it runs from; recorded, never hashed."""
     here = Path(__file__).parent
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=False)  # noqa: S607
+    git = shutil.which("git")
+    if git is None:
+        return version("glmv-curation")
+    commit = subprocess.run([git, "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
     return version("glmv-curation") + (f"+{commit.stdout.strip()}" if commit.returncode == 0 else "")
 
 

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Hashable
 from typing import Any, Protocol, TypeVar, cast
 
+from schemas.exits import EnvironmentFault
+
 T_co = TypeVar("T_co", covariant=True)
 _loading = threading.Lock()
 
@@ -25,4 +27,9 @@ def loaded(spec: Spec[T_co]) -> T_co:
 
 @functools.cache
 def _load(spec: Any) -> Any:
-    return spec.load()
+    try:
+        return spec.load()
+    except EnvironmentFault:
+        raise
+    except Exception as error:  # whatever a library raises here, no sample is to blame for it
+        raise EnvironmentFault(f"{spec} cannot be loaded: {type(error).__name__}: {error}; run: make doctor") from error

@@ -20,6 +20,9 @@ from schemas.records import EXITS
 FUNNEL = b"funnel"
 """Key of the batch's funnel in its schema metadata."""
 
+HALVE = object()
+"""What a micro-batch comes to that has to be cut in two to find the row at fault."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
@@ -83,10 +86,10 @@ def _isolated(batch: pa.RecordBatch, call: Callable[[pa.RecordBatch], Verdict | 
     except MemoryError as error:
         if len(batch) == 1:
             raise EnvironmentFault("out of memory on a single sample; give the worker more memory or lower decode.max_pixels") from error
-        answer = None
+        answer = HALVE
     except Exception as error:  # noqa: BLE001  a row that breaks a step is a dead letter with the error's text, whatever it is
-        answer = error if len(batch) == 1 else None
-    if answer is not None:
+        answer = error if len(batch) == 1 else HALVE
+    if answer is not HALVE:
         yield batch, answer
         return
     half = len(batch) // 2

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from schemas.exits import EnvironmentFault
+
 TEMPORARY = ".writing-"
 """Prefix of a file that is being written; nothing reads such a name."""
 
@@ -83,11 +85,19 @@ def writing(path: str) -> Generator[BinaryIO]:
             yield file
         return
     folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
     temporary = os.path.join(folder, f"{TEMPORARY}{uuid.uuid4().hex}-{name}")
-    with open(temporary, "xb") as file:
-        yield file
-    os.replace(temporary, path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(temporary, "xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"expected to write {path}, found: {error}; free the disk or mend its rights, then run the command again"
+        ) from error
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
 
 
 def remove(paths: Iterable[str]) -> None:

@@ -1,0 +1,108 @@
+"""What no sample is to blame for stops the run, and is never a dead letter."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipelines.spine import flags, storage
+from pipelines.spine.answers import ObjectStorage
+from pipelines.spine.loaded import loaded
+from pipelines.spine.steps import run_step, start
+from schemas.exits import EnvironmentFault
+from schemas.protocols import Answer
+from synth.answers import AnswerStore
+from tests import images, jobs
+from tests.scripted_server import ScriptedServer
+
+ANSWER = Answer("A boat.", "stop", 1, 1, 0.1)
+
+
+@dataclass(frozen=True)
+class Broken:
+    def load(self) -> object:
+        raise ImportError("no module named torch")
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_run():
+    with pytest.raises(EnvironmentFault, match="no module named torch; run: make doctor"):
+        run_step(start(pa.record_batch({"n": [1, 2]})), "Look", lambda _: loaded(Broken()))
+
+
+def test_a_store_that_cannot_be_reached_stops_the_run(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> list[str]:
+        raise OSError("503 slow down")
+
+    monkeypatch.setattr(storage, "list_files", refuse)
+    with pytest.raises(EnvironmentFault, match="503 slow down"):
+        AnswerStore("gs://bucket/answers", "model", ObjectStorage()).open("split")
+
+
+def put_sixteen(store: AnswerStore) -> None:
+    with store.open("s") as answers:
+        answers.expect([str(n) for n in range(16)])
+        for n in range(16):
+            answers.put(str(n), ANSWER)
+
+
+def test_answers_that_a_store_did_not_take_are_offered_again():
+    class Hiccup:
+        def __init__(self) -> None:
+            self.files: dict[str, bytes] = {}
+            self.calls = 0
+
+        def list(self, folder: str) -> list[str]:
+            return [path for path in self.files if path.startswith(folder)]
+
+        def read(self, path: str) -> bytes:
+            return self.files[path]
+
+        def append(self, path: str, data: bytes) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                raise EnvironmentFault("hiccup")
+            self.files[path] = data
+
+    store = Hiccup()
+    with pytest.raises(EnvironmentFault):
+        put_sixteen(AnswerStore("gs://b/answers", "m", store))
+    (data,) = store.files.values()
+    header, *lines = data.splitlines()
+    assert json.loads(header)["requests"] == 16
+    assert {json.loads(line)["key"] for line in lines} == {str(n) for n in range(16)}
+
+
+def test_a_disk_that_takes_nothing_is_answered_with_what_to_do_and_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(EnvironmentFault, match="No space left on device; free the disk"):
+        storage.write(str(tmp_path / "file"), b"data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_cannot_be_written_stops_the_job_in_one_line(tmp_path: Path):
+    images.write_tar(tmp_path / "pool" / "pool.tar", [images.sample(1)])
+    (tmp_path / "file").write_text("not a folder")
+    with ScriptedServer() as server:
+        done = jobs.run(*jobs.flags_for(tmp_path / "pool", tmp_path / "file", server.endpoint), status=1)
+    assert done.stderr.splitlines()[-1].startswith("stopped: expected to write")
+
+
+def test_equal_lines_in_different_splits_are_all_accounted_for(tmp_path: Path):
+    images.write_file(tmp_path / "pool" / "a.jpg", images.photo(1))
+    line = json.dumps({"file_name": "a.jpg", "text": "A small harbour at dusk"})
+    images.write_file(tmp_path / "pool" / "metadata.jsonl", "\n".join([line] * 5))
+    with ScriptedServer() as server:
+        jobs.run(*jobs.flags_for(tmp_path / "pool", tmp_path / "out", server.endpoint, "--set=input.split_samples=2"))
+    run = jobs.run_folder(tmp_path / "out")
+    assert jobs.query(run, "select exit, count(*) from ledger group by 1 order by 1") == [("kept", 1), ("merged", 4)]
+
+
+@pytest.mark.parametrize("name", ["photos #1", "2024", "no", "a: b", "*.tar"])
+def test_a_path_is_taken_as_it_is(name: str):
+    assert flags.parse(["--input", name], "").settings == {"input": {"path": name}}
