@@ -9,6 +9,7 @@ from apache_beam.io.filesystem import BeamIOError, FileMetadata, FileSystem
 
 from pipelines.readers.fetch import fetch
 from pipelines.readers.splits import list_shards, read
+from pipelines.spine import storage
 from tests.images import photo, sample, write_file, write_folder, write_tar
 from tests.reading import CORPUS, LICENSE, rows_of, splits_of
 
@@ -181,3 +182,17 @@ def test_fetch_opens_a_file_once_for_rows_that_follow_one_another(remote: type[M
     paths = ["memtest://b/0.tar", "memtest://b/0.tar", "memtest://b/1.tar"]
     assert list(fetch(paths, [90, 5, 0], [2, 3, 1])) == [b"\x5a\x5b", b"\5\6\7", b"\0"]
     assert [path for kind, path, _ in remote.used if kind == "open"] == ["memtest://b/0.tar", "memtest://b/1.tar"]
+
+
+def write_half(path: str) -> None:
+    with storage.writing(path) as file:
+        file.write(b"half")
+        raise RuntimeError("half way")
+
+
+def test_a_file_that_was_not_written_to_its_end_never_appears_on_a_store(remote: type[MemoryFiles]) -> None:
+    with pytest.raises(RuntimeError, match="half way"):
+        write_half("memtest://bucket/shard.parquet")
+    assert remote.files == {}
+    storage.write("memtest://bucket/shard.parquet", b"whole")
+    assert remote.files == {"memtest://bucket/shard.parquet": b"whole"}

@@ -10,8 +10,8 @@ import xxhash
 
 from schemas.protocols import Failure
 
-IMAGE_SUFFIXES = frozenset(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"))
-"""Endings by which a file counts as an image, whatever is inside (img2dataset, LAION-400M, Wukong; ours: bmp, tiff)."""
+IMAGE_SUFFIXES = frozenset(("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"))
+"""Endings by which a file counts as an image, whatever is inside (img2dataset, LAION-400M, Wukong; ours: bmp, tiff, avif)."""
 MAX_FILE_BYTES = 2**30
 """Bytes of one file that are read at most: half of what a binary column of Arrow can hold (ours)."""
 

@@ -4,6 +4,8 @@ A file appears whole or not at all: locally by a unique temporary and ``os.repla
 """
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
@@ -81,8 +83,11 @@ def write(path: str, data: bytes | pa.Buffer) -> None:
 def writing(path: str) -> Generator[BinaryIO]:
     """Yield a file that becomes ``path`` when the block ends well, and nothing when it does not."""
     if not is_local(path):
-        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            yield file
+        with tempfile.TemporaryFile() as whole:  # a stream to a store becomes a file when it closes, also after an error
+            yield whole
+            whole.seek(0)
+            with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+                shutil.copyfileobj(whole, file)
         return
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f"{TEMPORARY}{uuid.uuid4().hex}-{name}")
