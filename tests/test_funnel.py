@@ -75,3 +75,9 @@ def test_dead_letters_are_counted_at_each_step_too():
     told = [StepCount("Read", 100, 20, dropped={"small": 80}), StepCount("Caption", 20, 0, dead={"captioner_failed": 20})]
     with pytest.raises(EnvironmentFault, match="20 of 20 samples are dead letters"):
         refuse_too_many_dead(told, Limits(0.3, 10))
+
+
+def test_one_reason_at_two_steps_is_counted_twice():
+    told = [StepCount("Read", 100, 80, dead={"exception": 20}), StepCount("Judge", 80, 60, dead={"exception": 20})]
+    with pytest.raises(EnvironmentFault, match="40 of 100 samples are dead letters"):
+        refuse_too_many_dead(told, Limits(0.3, 10))

@@ -5,6 +5,7 @@ the run is complete.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -136,7 +137,7 @@ def check_plan(planned: Sequence[tuple[str, int]], keys: Sequence[str], whole: f
 
 def refuse_too_many_dead(whole: funnel.Funnel, limits: Limits) -> None:
     """Raise ``EnvironmentFault`` when more rows are dead than ``limits`` allow, at any one step or in all."""
-    every = {reason: n for count in whole for reason, n in count.dead.items()}
+    every = sum((Counter(count.dead) for count in whole), Counter[str]())
     told = [(count.entered, count.dead) for count in whole] + [(whole[0].entered if whole else 0, every)]
     for entered, reasons in told:
         dead = sum(reasons.values())
