@@ -24,7 +24,7 @@ from typing import Any
 from PIL import Image
 
 from schemas.exits import EnvironmentFault
-from synth.models.weights import cache_dir, path_of
+from schemas.weights import cache_dir, path_of
 
 POOL = "demo-pool"
 """Folder of the pool in the cache."""

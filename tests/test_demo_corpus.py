@@ -21,7 +21,7 @@ from jobs import demo_corpus
 from jobs.demo_corpus import build
 from jobs.fetch import fetch
 from schemas.exits import EnvironmentFault
-from synth.models.weights import CACHE_VARIABLE, TABLE, cache_dir
+from schemas.weights import CACHE_VARIABLE, TABLE, cache_dir
 
 PLANTED = {
     "twin": 8,

@@ -15,7 +15,7 @@ import pytest
 
 from jobs import doctor
 from jobs.doctor import MISSING, OK, WARN, Check, Needs
-from synth.models.weights import CACHE_VARIABLE, TABLE
+from schemas.weights import CACHE_VARIABLE, TABLE
 
 NUMPY = metadata.version("numpy")
 

@@ -16,8 +16,8 @@ import pytest
 
 from jobs.fetch import fetch
 from schemas.exits import EnvironmentFault
+from schemas.weights import TABLE, cache_dir
 from synth.models.embedded import serve
-from synth.models.weights import TABLE, cache_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 20.0

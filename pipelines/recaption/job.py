@@ -11,6 +11,7 @@ from filters.alt_text import AltText
 from filters.caption_rules import CaptionRules
 from filters.decode import Decoder
 from filters.image_rules import ImageContent, ImageSize
+from filters.models.labels import LabelSpec
 from pipelines.readers import splits
 from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
@@ -56,6 +57,7 @@ class Job:
 
     input: Input = field(default_factory=Input)
     decode: Decoder = field(default_factory=Decoder)
+    labels: LabelSpec = field(default_factory=LabelSpec)
     evidence: Evidence = field(default_factory=Evidence)
     image_size: ImageSize = field(default_factory=ImageSize)
     image_content: ImageContent = field(default_factory=ImageContent)
@@ -67,7 +69,7 @@ class Job:
     prices: Prices | None = None
 
 
-NO_RULES = {"input", "decode", "evidence", "captioner", "limits", "output", "prices"}
+NO_RULES = {"input", "decode", "labels", "evidence", "captioner", "limits", "output", "prices"}
 """Sections that the identity of the captioning pass holds by their own digests, or not at all; every other one is a rule in it."""
 
 
@@ -82,7 +84,7 @@ def decisions(job: Job) -> list[tuple[str, Callable[[pa.RecordBatch], Verdict]]]
 
 def annotate_digest(job: Job) -> str:
     """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
-    return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, evidence_of(job))
+    return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, _looked_for(job))
 
 
 def recaption_digest(job: Job) -> str:
@@ -95,6 +97,11 @@ def recaption_digest(job: Job) -> str:
 def run_id(job: Job, shards: Any) -> str:
     """Return the name of the run: its passes over exactly this input, laid out in exactly these shards."""
     return digest(recaption_digest(job), job.input, shards, job.output.shard_mb, job.output.seed)
+
+
+def _looked_for(job: Job) -> tuple[object, ...]:
+    evidence = evidence_of(job)
+    return () if evidence is None else (job.labels, evidence)
 
 
 def evidence_of(job: Job) -> Evidence | None:

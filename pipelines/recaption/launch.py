@@ -20,10 +20,10 @@ from pipelines.spine.config import ConfigError
 from pipelines.spine.reaper import reaping
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Captioner
+from schemas.weights import path_of
 from synth.answers import AnswerStore
 from synth.captioner import EMBEDDED, CaptionerSpec
 from synth.models.embedded import serve
-from synth.models.weights import path_of
 
 _FAULT = re.compile(
     r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp|\w*OSError|FileNotFoundError|PermissionError): (.+)$",

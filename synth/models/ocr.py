@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Ocr, Pixels
-from synth.models.weights import sha256_of
+from schemas.weights import sha256_of
 
 PACKAGE = "rapidocr==3.10.0"
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from schemas.protocols import Classifier, Pixels
-from synth.models.weights import TABLE, path_of
+from schemas.weights import TABLE, path_of
 
 INPUT_SIDE = 260
 """Pixels of the model's square input (EfficientNet-Lite, lite2)."""

