@@ -23,7 +23,7 @@ from pipelines.spine.steps import FUNNEL
 from schemas import columns as c
 from schemas.batches import from_rows
 from schemas.exits import KEPT
-from schemas.records import DEAD, FRAGMENT, LEDGER, RECAPTIONED
+from schemas.records import DEAD_LETTER, FRAGMENT, LEDGER, RECAPTIONED
 
 ROWS_A_FRAGMENT = 500
 
@@ -55,7 +55,7 @@ def _row(number: int, row: int, image: bytes) -> dict[str, object]:
 
 def ours(paths: list[str], scratch: Path) -> None:
     """Compact the fragments into samples, ledger and dead letters."""
-    write_shard(ShardPlan(0, tuple(paths)), str(scratch), Layout(RECAPTIONED, LEDGER, DEAD))
+    write_shard(ShardPlan(0, tuple(paths)), str(scratch), Layout(RECAPTIONED, LEDGER, DEAD_LETTER))
 
 
 def pyarrow_alone(paths: list[str], scratch: Path) -> None:

@@ -8,9 +8,12 @@ import pyarrow as pa
 from schemas import records
 
 TABLES = {
-    "samples": (records.RECAPTIONED, "`samples/*.parquet` of `pipelines.recaption`: what the trainer reads."),
+    "samples": (
+        records.RECAPTIONED,
+        "`samples/*.parquet` of `pipelines.recaption`: what the trainer reads; and `described/*.parquet`, written without the pixels.",
+    ),
     "ledger": (records.LEDGER, "`ledger/*.parquet`: one line for each row of the input, by whichever door it left."),
-    "dead": (records.DEAD, "`dead/*.parquet`: the dead letters."),
+    "dead": (records.DEAD_LETTER, "`dead/*.parquet`: the dead letters."),
     "image-text": (records.IMAGE_TEXT, "An image-text sample before recaptioning, as readers yield it."),
     "annotation": (records.ANNOTATION, "Fragments of the annotate pass."),
     "decision": (records.DECISION, "What crosses the shuffle back to a split."),

@@ -40,6 +40,12 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema.with_metadata(batch.schema.metadata))
 
 
+def undocumented(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return ``batch`` without the documentation of its columns: what is hashed, or sent in great numbers, is the data alone."""
+    schema = pa.schema([pa.field(f.name, f.type, f.nullable) for f in batch.schema], batch.schema.metadata)
+    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+
 def take_rows(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> pa.RecordBatch:
     """Return the rows where ``mask``, shape (n,), is true; without a copy where it is true throughout."""
     return batch if bool(mask.all()) else batch.filter(pa.array(mask))

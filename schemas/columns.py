@@ -65,6 +65,7 @@ CAPTION = column("caption", pa.string(), "what the captioner wrote, Unicode NFC"
 CAPTION_MODEL = column("caption_model", pa.string(), "model name and revision that wrote the caption")
 PROMPT_VERSION = column("prompt_version", pa.string(), "version in the header of the prompt file")
 SEEN = column("seen", pa.string(), "what the captioner had before it: `image`, or `description` (labels and text found in the image)")
+SEEN_IMAGE, SEEN_DESCRIPTION = "image", "description"
 FINISH_REASON = column(
     "finish_reason", pa.string(), "why the server stopped: stop, length, content_filter", source="OpenAI chat completions"
 )

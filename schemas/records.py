@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 SOURCE = (c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.URL)
 SIGNALS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR_STD)
 EVIDENCE = (c.LABELS, c.OCR_TEXT)
-MERGED = (c.ALT_TEXTS, c.ALT_TEXT_COUNT, c.DUPLICATE_COUNT)
+TWINS = (c.ALT_TEXTS, c.ALT_TEXT_COUNT, c.DUPLICATE_COUNT)
 ANSWER = (
     c.CAPTION, c.CAPTION_MODEL, c.PROMPT_VERSION, c.SEEN, c.FINISH_REASON,
     c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS, c.COPY_SIMILARITY,
@@ -25,10 +25,10 @@ IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT])
 ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *EVIDENCE, *EXITS])
 """What the annotate pass leaves on disk: every row, its signals and its exit so far, no image bytes."""
 
-DECISION = pa.schema([c.SPLIT_ID, c.ROW, *MERGED, *EXITS])
+DECISION = pa.schema([c.SPLIT_ID, c.ROW, *TWINS, *EXITS])
 """What crosses the shuffle back to a split: verdicts and merges, no signals."""
 
-RECAPTIONED = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, *EVIDENCE, *MERGED, *ANSWER])
+RECAPTIONED = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, *EVIDENCE, *TWINS, *ANSWER])
 """A sample of the recaption job, as the trainer reads it."""
 
 FRAGMENT = pa.schema([*RECAPTIONED, *EXITS])
@@ -37,7 +37,7 @@ FRAGMENT = pa.schema([*RECAPTIONED, *EXITS])
 LEDGER = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE_HASH, c.ALT_TEXT, c.CAPTION, c.COPY_SIMILARITY, *EXITS])
 """One line for each row of the input: where it came from and by which door it left."""
 
-DEAD = pa.schema([c.SAMPLE_ID, *SOURCE, c.STEP, c.REASON, c.ERROR])
+DEAD_LETTER = pa.schema([c.SAMPLE_ID, *SOURCE, c.STEP, c.REASON, c.ERROR])
 """The dead letters: enough to find the source file and read what went wrong."""
 
 

@@ -55,8 +55,8 @@ def tree(folder: Path, but: Sequence[str] = ()) -> dict[str, str]:
 
 
 def query(run: Path, sql: str) -> list[tuple]:
-    """Run ``sql`` over the tables samples, ledger and dead of a run."""
+    """Run ``sql`` over the tables samples, ledger and dead of a run, and described where it has one."""
     with duckdb.connect() as base:
-        for table in ("samples", "ledger", "dead"):
+        for table in ("samples", "ledger", "dead", *(["described"] if (run / "described").exists() else [])):
             base.sql(f"create view {table} as select * from read_parquet('{run}/{table}/*.parquet')")
         return base.sql(sql).fetchall()

@@ -23,13 +23,22 @@ def test_the_demo_job_runs_on_the_small_model_and_again_without_it(pool: Path, t
     flags = [f"--job={demo}", f"--input={pool}", f"--output={tmp_path}", "--set=captioner.weights=smollm2", "--limit=14"]
     shown = jobs.run(*flags).stdout
     run = jobs.run_folder(tmp_path)
+    assert f"described  {run}/described: captions written from a description" in shown
+    kept = jobs.query(run, "select count(*) from ledger where exit = 'kept'")
+    assert [jobs.query(run, "select count(*) from samples"), jobs.query(run, "select count(*) from described")] == [[(0,)], kept]
     asked = jobs.query(run, "select count(*) from ledger where caption is not null")[0][0]
     assert 3 <= asked <= 14
     assert "Rewrite the alt text with the captioner" in shown
-    assert jobs.query(run, "select distinct seen from samples where seen <> 'description'") == []
-    assert jobs.query(run, "select count(*) from samples where prompt_tokens < 100 or labels is null or ocr_text is null") == [(0,)]
+    assert jobs.query(run, "select count(*) from described where seen <> 'description'") == [(0,)]
+    assert jobs.query(run, "select count(*) from described where prompt_tokens < 100 or labels is null or ocr_text is null") == [(0,)]
     stored = sum(len(path.read_bytes().splitlines()) - 1 for path in tmp_path.glob("answers/*/*/*.jsonl"))
     assert 3 <= stored <= asked, "of two samples with the same alt text and evidence, one is asked"
+
+    together = jobs.run(*flags, "--set=output.described_as_samples=true").stdout
+    assert "described" not in together
+    (other,) = {path.parent for path in tmp_path.glob("recaption/*/manifest.json")} - {run}
+    assert jobs.query(other, "select count(*) from samples") == kept
+    assert not (other / "described").exists()
 
     before = jobs.tree(tmp_path)
     monkeypatch.setenv("GLMV_CACHE", str(tmp_path / "no weights here"))

@@ -2,19 +2,25 @@
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from pipelines.recaption.job import Input, Job
+from pipelines.recaption.launch import execute
+from pipelines.recaption.plan import plan_run
 from pipelines.spine import flags, storage
 from pipelines.spine.answers import ObjectStorage
+from pipelines.spine.commit import Output
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, start
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer
 from synth.answers import AnswerStore
+from synth.captioner import CaptionerSpec
 from tests import images, jobs
 from tests.scripted_server import ScriptedServer
 
@@ -91,6 +97,32 @@ def test_an_output_that_cannot_be_written_stops_the_job_in_one_line(tmp_path: Pa
     with ScriptedServer() as server:
         done = jobs.run(*jobs.flags_for(tmp_path / "pool", tmp_path / "file", server.endpoint), status=1)
     assert done.stderr.splitlines()[-1].startswith("stopped: expected to write")
+
+
+def test_a_second_run_of_the_same_job_waits_for_nobody_and_says_so(tmp_path: Path):
+    images.write_tar(tmp_path / "pool" / "pool.tar", [images.sample(n, f"A small harbour, print {n}") for n in range(3)])
+    with ScriptedServer() as server:
+        flags = jobs.flags_for(tmp_path / "pool", tmp_path / "out", server.endpoint)
+        jobs.run(*flags)
+        shutil.rmtree(tmp_path / "out" / "recaption")
+        (lock,) = tmp_path.glob("out/recaption-pass/*.lock")
+        with storage.locked(str(lock)):
+            refused = jobs.run(*flags, status=1)
+            jobs.run(*flags, "--set=image_size.min_side=10")
+        assert refused.stderr.splitlines()[-1].startswith("stopped: another run of this job holds")
+        jobs.run(*flags)
+    assert len(server.alt_texts) == 3
+
+
+def test_a_folder_that_changes_after_the_run_was_named_stops_it(tmp_path: Path):
+    images.write_file(tmp_path / "pool" / "a.jpg", images.photo(1))
+    plan = plan_run(
+        Job(input=Input(path=str(tmp_path / "pool")), captioner=CaptionerSpec(prompt="recaption"), output=Output(folder=str(tmp_path)))
+    )
+    images.write_file(tmp_path / "pool" / "b.jpg", images.photo(2))
+    with pytest.raises(EnvironmentFault, match="changed during the run"):
+        execute(plan, Broken(), flags.parse([], ""))
+    assert not Path(plan.run).exists()
 
 
 def test_equal_lines_in_different_splits_are_all_accounted_for(tmp_path: Path):

@@ -29,7 +29,7 @@ def test_the_same_rows_make_the_same_file(tmp_path: Path):
 def test_of_two_differing_attempts_everybody_takes_the_first_by_name(tmp_path: Path):
     paths = sorted(fragments.write(str(tmp_path), "key", batch_of(n)) for n in range(5))
     assert fragments.find(str(tmp_path), "key") == paths[0]
-    assert fragments.choose(reversed(paths), ["key"]) == [paths[0]]
+    assert fragments.choose("key", *fragments.attempts(reversed(paths), ["key"])) == paths[0]
 
 
 def test_a_half_written_file_is_no_fragment(tmp_path: Path):
@@ -37,7 +37,7 @@ def test_a_half_written_file_is_no_fragment(tmp_path: Path):
     half = tmp_path / "key.00000000000000000000000000000000.parquet"
     half.write_bytes(whole.read_bytes()[:-7])
     assert fragments.find(str(tmp_path), "key") == str(whole)
-    assert fragments.choose([str(half), str(whole)], ["key"]) == [str(whole)]
+    assert fragments.choose("key", [str(half), str(whole)]) == str(whole)
 
 
 def test_what_a_killed_writer_left_is_never_read(tmp_path: Path):
@@ -55,8 +55,10 @@ def test_a_key_is_not_found_by_the_key_that_it_begins_with(tmp_path: Path):
 
 def test_a_split_without_fragment_stops_the_commit(tmp_path: Path):
     path = fragments.write(str(tmp_path), "key", batch_of(1))
-    with pytest.raises(EnvironmentFault, match="1 splits have no fragment, the first is lost"):
-        fragments.choose([path], ["key", "lost"])
+    found = fragments.attempts([path], ["key", "lost"])
+    assert found == [[path], []]
+    with pytest.raises(EnvironmentFault, match="split lost has no fragment"):
+        fragments.choose("lost", found[1])
 
 
 def test_a_fragment_whose_bytes_changed_is_refused(tmp_path: Path):

@@ -1,5 +1,6 @@
 """The same input and the same answers give the same bytes, whatever the number of workers and whatever others left lying about."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pipelines.recaption.job import Input, Job
+from pipelines.recaption.plan import Plan, plan_run
 from pipelines.spine import fragments
+from schemas.batches import set_columns
+from synth.captioner import CaptionerSpec
 from tests import images, jobs
 from tests.scripted_server import ScriptedServer
 
@@ -96,6 +101,49 @@ def test_a_new_shard_is_added_without_asking_again(pool: Path, tmp_path: Path):
         jobs.run(*jobs.flags_for(grown, output, server.endpoint))
     assert len(server.alt_texts) == asked + 10
     assert jobs.tree(output / "recaption-pass").items() > fragments_before.items()
+
+
+def test_a_file_added_to_the_front_of_a_folder_asks_again_for_few_others(tmp_path: Path):
+    folder, output = tmp_path / "pool", tmp_path / "output"
+    for n in range(60):
+        images.write_file(folder / f"{n:03}.jpg", images.photo(n))
+        images.write_file(folder / f"{n:03}.txt", f"A small harbour at dusk, print number {n}")
+    with ScriptedServer() as server:
+        jobs.run(*jobs.flags_for(folder, output, server.endpoint, "--set=input.split_samples=8"))
+        images.write_file(folder / "000-new.jpg", images.photo(99))
+        images.write_file(folder / "000-new.txt", "A wide river at dawn, print number 99")
+        jobs.run(*jobs.flags_for(folder, output, server.endpoint, "--set=input.split_samples=8"))
+    again = len(server.alt_texts) - 61
+    assert 0 <= again <= 16, "the splits next to the new file are asked again, and no others"
+
+
+def test_the_input_is_the_same_from_whatever_folder_it_is_named(pool: Path, monkeypatch: pytest.MonkeyPatch):
+    def planned(path: str) -> Plan:
+        return plan_run(Job(input=Input(path=path), captioner=CaptionerSpec(prompt="recaption")))
+
+    from_here = planned(str(pool))
+    monkeypatch.chdir(pool.parent)
+    assert planned(pool.name).run_id == planned(f"./{pool.name}/").run_id == from_here.run_id
+
+
+def test_an_attempt_that_sorts_first_and_arrives_before_the_manifest_is_taken_whole(pool: Path, first: First, tmp_path: Path):
+    """A run that ended between its shards and its manifest is finished from other fragments: nothing of the earlier shards may stay."""
+    output = tmp_path / "output"
+    shutil.copytree(first.output, output)
+    run = jobs.run_folder(output)
+    (run / "manifest.json").unlink()
+    for fragment in output.glob("recaption-pass/*/*.parquet"):
+        batch = fragments.read(str(fragment))
+        twin = set_columns(batch, {"caption": pa.array(["A late twin of a caption."] * len(batch))}, batch.schema)
+        other = Path(fragments.write(str(fragment.parent), fragments.key_of(str(fragment)), twin))
+        if fragment < other:
+            fragment.unlink()
+    assert again(pool, first, output, "--set=output.shard_mb=2") == []
+    listed = {file["path"]: file for file in json.loads((run / "manifest.json").read_text())["files"]}
+    found = {f"{table}/{path.name}" for table in ("samples", "ledger", "dead") for path in (run / table).iterdir()}
+    assert found == listed.keys()
+    assert jobs.query(run, "select distinct caption from samples") == [("A late twin of a caption.",)]
+    assert jobs.query(run, "select count(*) from ledger")[0][0] == 100
 
 
 def test_another_threshold_decides_again_without_decoding_or_asking(pool: Path, first: First, tmp_path: Path):

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pickle
+import random
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,10 +124,9 @@ def test_tars_and_images_in_one_folder_are_refused(tmp_path: Path) -> None:
 # The cut
 
 
-@pytest.mark.parametrize("make", [write_tar, write_folder], ids=["tar", "folder"])
-def test_splits_hold_at_most_so_many_samples_and_bytes_and_a_large_one_stands_alone(tmp_path: Path, make) -> None:
+def test_splits_of_a_tar_hold_at_most_so_many_samples_and_bytes_and_a_large_one_stands_alone(tmp_path: Path) -> None:
     sizes = [100, 100, 100, 5000, 100, 900, 100]
-    path = make(tmp_path / "0.tar", [{"jpg": bytes(size), "txt": "words"} for size in sizes])
+    path = write_tar(tmp_path / "0.tar", [{"jpg": bytes(size), "txt": "words"} for size in sizes])
     splits = splits_of(path, max_samples=2, max_bytes=1000)
     assert [[row["source_bytes"] for row in read(split, CORPUS, LICENSE).to_pylist()] for split in splits] == [
         [100, 100],
@@ -137,6 +137,25 @@ def test_splits_hold_at_most_so_many_samples_and_bytes_and_a_large_one_stands_al
     ]
     assert [split.bytes for split in splits] == [200, 100, 5000, 1000, 100]
     assert len({split.split_id for split in splits}) == 5
+
+
+def test_splits_of_a_folder_hold_at_most_so_many_samples_and_bytes_and_no_row_twice(tmp_path: Path) -> None:
+    sizes = [random.Random(n).choice([100, 400, 900, 5000]) for n in range(200)]
+    path = write_folder(tmp_path / "in", [{"jpg": bytes(size), "txt": "words"} for size in sizes])
+    splits = splits_of(path, max_samples=10, max_bytes=3000)
+    assert [entry.size for split in splits for entry in split.entries] == sizes
+    assert all(split.rows <= 10 and (split.bytes <= 3000 or split.rows == 1) for split in splits)
+    assert len({split.split_id for split in splits}) == len(splits) < 150
+
+
+def test_a_file_that_comes_or_goes_moves_few_splits_of_a_folder(tmp_path: Path) -> None:
+    path = write_folder(tmp_path / "in", [{"jpg": bytes(100), "txt": "words"} for _ in range(400)])
+    before = {split.split_id for split in splits_of(path, max_samples=10)}
+    write_file(tmp_path / "in" / "000000000-new.jpg", bytes(100))
+    (tmp_path / "in" / "000000200.jpg").unlink()
+    after = {split.split_id for split in splits_of(path, max_samples=10)}
+    assert len(before) > 50
+    assert 2 <= len(before - after) <= 8
 
 
 WILD = [
@@ -190,6 +209,10 @@ def test_a_limit_takes_first_rows_and_changes_neither_the_cut_nor_the_ids(tmp_pa
         rows = [row for split in taken for row in read(split, CORPUS, LICENSE).to_pylist()]
         assert rows == everything[:limit]
         assert sum(split.taken for split in taken) == min(limit, 7)
+
+
+def test_a_split_that_is_stopped_short_has_a_key_of_its_own(tmp_path: Path) -> None:
+    full = splits_of(write_tar(tmp_path / "0.tar", [sample(n) for n in range(7)]), max_samples=3)
     assert [split.key for split in limited(full, 5)] == [full[0].split_id, f"{full[1].split_id}-2"]
     assert [split.key for split in limited(full, 6)] == [split.split_id for split in full[:2]]
 

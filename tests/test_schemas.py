@@ -34,19 +34,19 @@ def test_the_data_dictionary_is_the_one_that_the_schemas_make():
     assert written.read_text(encoding="utf-8") == dictionary.render(), "run `make docs`"
 
 
-@pytest.mark.parametrize("table", [records.RECAPTIONED, records.LEDGER, records.DEAD], ids=["samples", "ledger", "dead"])
+@pytest.mark.parametrize("table", [records.RECAPTIONED, records.LEDGER, records.DEAD_LETTER], ids=["samples", "ledger", "dead"])
 def test_source_and_licence_ride_along_to_the_end(table: pa.Schema):
     assert {"source_license", "source_path", "source_member", "source_offset", "corpus", "url"} <= set(table.names)
 
 
 def test_a_row_with_an_undeclared_column_is_refused():
     with pytest.raises(ValueError, match=r"\['colour'\]"):
-        from_rows([{"colour": "red"}], records.DEAD)
+        from_rows([{"colour": "red"}], records.DEAD_LETTER)
 
 
 def test_a_column_that_the_schema_lacks_is_not_dropped_in_silence():
     with pytest.raises(ValueError, match=r"\['colour'\]"):
-        conform(pa.record_batch({"colour": ["red"]}), records.DEAD)
+        conform(pa.record_batch({"colour": ["red"]}), records.DEAD_LETTER)
 
 
 @given(st.lists(st.booleans(), max_size=50))

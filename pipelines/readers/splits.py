@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -47,7 +47,7 @@ class Split:
     """A range of one shard: the bytes ``first`` to ``last`` of a tar, with the damage that ends it, or entries of a folder."""
 
     split_id: str
-    """32 hex digits of xxh3-128 over kind, path, size, etag and range; of a folder over its place, all entries and their words."""
+    """32 hex digits of xxh3-128 over kind, path, size, etag and range; of a folder over its entries and their words."""
     kind: str
     path: str
     size: int
@@ -96,15 +96,12 @@ def list_shards(pattern: str) -> list[Shard]:
 def cut(shard: Shard, max_samples: int, max_bytes: int, plan: str) -> Iterator[Split]:
     """Cut ``shard`` into splits of at most so many samples and bytes of images (design: 512, 64 MiB); a larger image stands alone.
 
+    A folder is cut before names that a hash chooses, so that a file that comes or goes moves the cuts near it and no others.
     The offsets of a tar are kept in the folder ``plan``, so that each tar is scanned once. Raises ``ValueError`` for a
     compressed tar, ``OSError`` when the shard cannot be read.
     """
     if shard.kind == FOLDER:
-        entries = ((entry, entry.size) for entry in list_entries(shard.path))
-        first = 0
-        for pack in _packs(entries, max_samples, max_bytes):
-            yield _folder_split(shard, first, pack)
-            first += len(pack)
+        yield from _listed(shard, max_samples, max_bytes)
         return
     path = storage.join(plan, f"{_hash(_PLAN_VERSION, *astuple(shard), max_samples, max_bytes)}.json")
     known = _planned(shard, path)
@@ -182,12 +179,12 @@ def _sorted_out(pattern: str, as_folder: bool) -> tuple[list[File], list[str]]:
     return tars, images
 
 
-def _packs(items: Iterable[tuple[_Item, int]], max_samples: int, max_bytes: int) -> Iterator[list[_Item]]:
-    """Group (item, bytes) in order; an item of more than ``max_bytes`` stands alone."""
+def _packs(items: Iterable[tuple[_Item, int, bool]], max_samples: int, max_bytes: int) -> Iterator[list[_Item]]:
+    """Group (item, bytes, whether a pack begins with it) in order; an item of more than ``max_bytes`` stands alone."""
     pack: list[_Item] = []
     total = 0
-    for item, size in items:
-        if pack and (len(pack) >= max_samples or total + size > max_bytes):
+    for item, size, begins in items:
+        if pack and (begins or len(pack) >= max_samples or total + size > max_bytes):
             yield pack
             pack, total = [], 0
         pack.append(item)
@@ -196,8 +193,17 @@ def _packs(items: Iterable[tuple[_Item, int]], max_samples: int, max_bytes: int)
         yield pack
 
 
+def _listed(shard: Shard, max_samples: int, max_bytes: int) -> Iterator[Split]:
+    """Cut a folder before about every ``max_samples / 2``-th name (ours: few splits are then cut by their size)."""
+    same_name = groupby(list_entries(shard.path), key=lambda entry: entry.name)
+    rows = (row for _, entries in same_name for row in enumerate(entries))
+    chosen = ((row, row[1].size, row[0] == 0 and int(_hash(row[1].name), 16) % max(1, max_samples // 2) == 0) for row in rows)
+    for pack in _packs(chosen, max_samples, max_bytes):
+        yield _folder_split(shard, pack[0][0], [entry for _, entry in pack])
+
+
 def _scanned(shard: Shard, max_samples: int, max_bytes: int) -> Iterator[Split]:
-    found = ((item, item.image_bytes if isinstance(item, TarSample) else 0) for item in scan(shard.path, shard.size))
+    found = ((item, item.image_bytes if isinstance(item, TarSample) else 0, False) for item in scan(shard.path, shard.size))
     for pack in _packs(found, max_samples, max_bytes):
         samples = [item for item in pack if isinstance(item, TarSample)]
         damage = next((item for item in pack if isinstance(item, Damage)), None)
@@ -221,10 +227,11 @@ def _tar_split(shard: Shard, first: int, last: int, rows: int, size: int, damage
     return Split(split_id, *astuple(shard), rows=rows, bytes=size, first=first, last=last, damage=damage)
 
 
-def _folder_split(shard: Shard, first: int, entries: Sequence[Entry]) -> Split:
-    split_id = _hash(*astuple(shard), first, [astuple(entry) for entry in entries])
+def _folder_split(shard: Shard, nth: int, entries: Sequence[Entry]) -> Split:
+    """Return the split of ``entries``, the first of which is the ``nth`` row of its file: equal lines may fill several splits."""
+    split_id = _hash(*astuple(shard), nth, [astuple(entry) for entry in entries])
     size = sum(entry.size for entry in entries)
-    return Split(split_id, *astuple(shard), rows=len(entries), bytes=size, first=first, entries=tuple(entries))
+    return Split(split_id, *astuple(shard), rows=len(entries), bytes=size, entries=tuple(entries))
 
 
 def _hash(*parts: object) -> str:

@@ -12,12 +12,12 @@ from pipelines.spine import fragments
 from pipelines.spine.coder import from_ipc, to_ipc
 from pipelines.spine.steps import merge_step, under_way
 from schemas import columns as c
-from schemas.batches import conform, set_columns, take_rows
+from schemas.batches import conform, set_columns, take_rows, undocumented
 from schemas.exits import EnvironmentFault
-from schemas.records import DECISION, MERGED
+from schemas.records import DECISION, TWINS
 
 DUPLICATES = "Merge exact duplicates"
-ANNOTATION = b"annotation"
+ABOUT = b"annotation"
 """Metadata key of a batch of decisions: the fragment whose rows they are about."""
 VERDICTS, MERGES = "verdicts", "merges"
 
@@ -30,7 +30,7 @@ def open_annotations(key: str, folder: str) -> pa.RecordBatch:
             f"no annotations of split {key} in {folder}: they were removed while the run was going; run the same command again"
         )
     batch = fragments.read(path)
-    return batch.replace_schema_metadata({**batch.schema.metadata, KEY: key.encode(), ANNOTATION: path.encode()})
+    return batch.replace_schema_metadata({**batch.schema.metadata, KEY: key.encode(), ABOUT: path.encode()})
 
 
 def members(batch: pa.RecordBatch) -> Iterator[tuple[str, Member]]:
@@ -52,7 +52,7 @@ def merges(group: tuple[str, Iterable[Member]]) -> Iterator[tuple[str, Decision]
 def verdicts(batch: pa.RecordBatch) -> tuple[str, bytes]:
     """Return, under the split, what the rules said of its rows: the exits alone, as they cross the shuffle."""
     said = batch.select([n for n in batch.schema.names if n in DECISION.names])
-    return batch.schema.metadata[KEY].decode().split("-")[0], to_ipc(conform(said, DECISION))
+    return batch.schema.metadata[KEY].decode().split("-")[0], to_ipc(undocumented(conform(said, DECISION)))
 
 
 def join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
@@ -63,7 +63,7 @@ def join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
     if batch.column(c.ROW.name).to_pylist() != list(range(len(batch))):
         raise ValueError(f"rows of split {batch.schema.metadata[KEY]!r} are not 0..{len(batch) - 1} in order; a reader must number them so")
     by_row: dict[int, Decision] = {decision.place.row: decision for decision in found[MERGES]}
-    columns = {field.name: pa.array([_about(by_row.get(row), field.name) for row in range(len(batch))], field.type) for field in MERGED}
+    columns = {field.name: pa.array([_about(by_row.get(row), field.name) for row in range(len(batch))], field.type) for field in TWINS}
     target = [None if (d := by_row.get(row)) is None or d.merged_into is None else d.merged_into._asdict() for row in range(len(batch))]
     return merge_step(set_columns(batch, columns, DECISION), DUPLICATES, EXACT_DUPLICATE, pa.array(target, c.PLACE_TYPE))
 
@@ -74,7 +74,7 @@ def _about(decision: Decision | None, name: str) -> Any:
 
 
 def without_twins(batch: pa.RecordBatch) -> dict[str, pa.Array]:
-    """Return the columns of ``MERGED`` with the rows that had no duplicate filled in: their own alt text, alone."""
+    """Return the columns of ``TWINS`` with the rows that had no duplicate filled in: their own alt text, alone."""
     own = [None if text is None else [text] for text in batch.column(c.ALT_TEXT.name).to_pylist()]
     fill = {c.ALT_TEXTS: own, c.ALT_TEXT_COUNT: [1] * len(batch), c.DUPLICATE_COUNT: [0] * len(batch)}
     alone = under_way(batch) & np.asarray(batch.column(c.ALT_TEXT_COUNT.name).is_null())

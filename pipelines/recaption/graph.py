@@ -19,7 +19,8 @@ from pipelines.recaption.report import Pages
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
-from schemas.records import DEAD, LEDGER, RECAPTIONED
+from schemas.columns import SEEN_DESCRIPTION
+from schemas.records import DEAD_LETTER, LEDGER, RECAPTIONED
 from synth.recaption import Recaption
 
 
@@ -35,8 +36,9 @@ def build(pipeline: beam.Pipeline, plan: Plan, backend: take.CaptionerBackend) -
 
 def commit_of(plan: Plan) -> Commit:
     """Return what the last steps need to know of ``plan``."""
-    layout = Layout(samples=RECAPTIONED, ledger=LEDGER, dead=DEAD)
-    return Commit(plan.captioned, plan.run, layout, plan.job.limits, plan.job.output, describe(plan), Pages(plan.job))
+    apart = plan.job.captioner.seen == SEEN_DESCRIPTION and not plan.job.output.described_as_samples
+    layout = Layout(samples=RECAPTIONED, ledger=LEDGER, dead=DEAD_LETTER, described=RECAPTIONED if apart else None)
+    return Commit(plan.captioned, plan.run, plan.cut, layout, plan.job.limits, plan.job.output, describe(plan), Pages(plan.job))
 
 
 def _splits(pipeline: beam.Pipeline, plan: Plan) -> PCollection[Split]:

@@ -15,6 +15,7 @@ from filters.models.labels import LabelSpec
 from pipelines.readers import splits
 from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
+from schemas.columns import SEEN_DESCRIPTION
 from schemas.exits import Verdict
 from schemas.records import SCHEMA_VERSION
 from synth.captioner import CaptionerSpec
@@ -96,7 +97,7 @@ def recaption_digest(job: Job) -> str:
 
 def run_id(job: Job, shards: Any) -> str:
     """Return the name of the run: its passes over exactly this input, laid out in exactly these shards."""
-    return digest(recaption_digest(job), job.input, shards, job.output.shard_mb, job.output.seed)
+    return digest(recaption_digest(job), job.input, shards, job.output.shard_mb, job.output.seed, job.output.described_as_samples)
 
 
 def _looked_for(job: Job) -> tuple[object, ...]:
@@ -106,4 +107,4 @@ def _looked_for(job: Job) -> tuple[object, ...]:
 
 def evidence_of(job: Job) -> Evidence | None:
     """Return what is to be looked for in the images; nothing where the captioner sees them itself."""
-    return job.evidence if job.captioner.seen == "description" else None
+    return job.evidence if job.captioner.seen == SEEN_DESCRIPTION else None

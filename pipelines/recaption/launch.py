@@ -74,7 +74,8 @@ def run(plan: Plan, command: flags.Command) -> int:
         print(estimate.table(estimate.estimate(plan), plan))
         return 0
     if commit.read_manifest(plan.run) is None:
-        with serving(plan.job.captioner) as captioner, progress.shown(_watched(plan) if command.is_local else None):
+        look = _watched(plan) if command.is_local else None
+        with storage.locked(plan.lock), serving(plan.job.captioner) as captioner, progress.shown(look):
             execute(plan, ServedCaptioner(captioner, plan.answers, command.workers), command)
     print(summary(plan))
     return 0
@@ -142,7 +143,13 @@ def cost(manifest: dict[str, Any]) -> list[str]:
 
 def places(plan: Plan) -> list[str]:
     """Return the paths that a user opens next."""
-    return [f"samples  {storage.join(plan.run, 'samples')}", f"look     {storage.join(plan.run, 'look.html')}"]
+    lines = [f"samples    {storage.join(plan.run, 'samples')}"]
+    if "described" in graph.commit_of(plan).layout.tables:
+        lines.append(
+            f"described  {storage.join(plan.run, 'described')}: captions written from a description, without the pixels; "
+            "--set output.described_as_samples=true puts them among the samples"
+        )
+    return [*lines, f"look       {storage.join(plan.run, 'look.html')}"]
 
 
 def _watched(plan: Plan) -> Callable[[], progress.Done | None]:

@@ -8,7 +8,7 @@ from pipelines.readers.splits import TAR, Shard, Split, cut, limited, list_shard
 from pipelines.recaption.job import Job, annotate_digest, recaption_digest, run_id
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
-from pipelines.spine.identity import code_version
+from pipelines.spine.identity import code_version, digest
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Plan:
     job: Job
     shards: tuple[Shard, ...]
     run_id: str
+    cut: str = ""
+    """Digest of the splits that the run is named by, where the launcher has cut them: those of a folder."""
 
     def folder(self, *names: str) -> str:
         """Return a path below the output folder."""
@@ -39,6 +41,11 @@ class Plan:
         return self.folder("answers")
 
     @property
+    def lock(self) -> str:
+        """File that one run of this pass holds: two at once would pay for the same answers."""
+        return f"{self.captioned}.lock"
+
+    @property
     def run(self) -> str:
         """Folder of the finished run."""
         return self.folder("recaption", self.run_id)
@@ -57,17 +64,20 @@ def plan_run(job: Job) -> Plan:
         _ = job.captioner.template
     except ValueError as error:
         raise ConfigError(f"'captioner.prompt': {error}") from error
+    job = replace(job, input=replace(job.input, path=storage.absolute(job.input.path)))
     try:
         shards = tuple(list_shards(job.input.path))
     except ValueError as error:
         raise ConfigError(f"'input.path': {error}") from error
-    unnamed = Plan(job, shards, "")
-    return replace(unnamed, run_id=run_id(job, [_contents(shard, unnamed) for shard in shards]))
+    return _named(Plan(job, shards, ""))
 
 
-def _contents(shard: Shard, plan: Plan) -> Any:
-    """Return what names the contents of ``shard``: size and etag of a tar; a folder has none, its files have."""
-    return asdict(shard) if shard.kind == TAR else [split.split_id for split in splits_of(shard, plan)]
+def _named(plan: Plan) -> Plan:
+    """Name the run by the contents of its input: size and etag of each tar; a folder has none, its files have."""
+    if all(shard.kind == TAR for shard in plan.shards):
+        return replace(plan, run_id=run_id(plan.job, [asdict(shard) for shard in plan.shards]))
+    cut = digest(sorted(split.split_id for split in first_splits(plan)))
+    return replace(plan, run_id=run_id(plan.job, cut), cut=cut)
 
 
 def splits_of(shard: Shard, plan: Plan) -> Iterator[Split]:

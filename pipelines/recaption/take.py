@@ -15,14 +15,14 @@ from apache_beam.pvalue import TaggedOutput
 from filters.caption_rules import CaptionRules
 from pipelines.readers.fetch import fetch
 from pipelines.recaption.annotate import COMMITTED, KEY
-from pipelines.recaption.decide import ANNOTATION, without_twins
+from pipelines.recaption.decide import ABOUT, without_twins
 from pipelines.spine import fragments
 from pipelines.spine.coder import to_ipc
 from pipelines.spine.commit import KEPT_BYTES
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, under_way
 from schemas import columns as c
-from schemas.batches import conform, set_columns, take_rows
+from schemas.batches import conform, set_columns, take_rows, undocumented
 from schemas.exits import KEPT, EnvironmentFault
 from schemas.protocols import Captioner
 from schemas.records import DECISION, FRAGMENT
@@ -84,15 +84,15 @@ class JudgeCaptions:
 
 def take_key(decided: pa.RecordBatch) -> str:
     """Return the name of a split under exactly these decisions on exactly these annotations."""
-    annotation = os.path.basename(decided.schema.metadata[ANNOTATION].decode())
-    metadata = {**decided.schema.metadata, ANNOTATION: annotation.encode()}
-    digest = xxhash.xxh3_128_hexdigest(to_ipc(decided.replace_schema_metadata(metadata)))
+    annotation = os.path.basename(decided.schema.metadata[ABOUT].decode())
+    metadata = {**decided.schema.metadata, ABOUT: annotation.encode()}
+    digest = xxhash.xxh3_128_hexdigest(to_ipc(undocumented(decided.replace_schema_metadata(metadata))))
     return f"{metadata[KEY].decode()}-{digest[:16]}"
 
 
 def open_split(decided: pa.RecordBatch, key: str) -> pa.RecordBatch:
     """Return annotations and decisions side by side, with the images of the rows under way read again."""
-    annotations = fragments.read(decided.schema.metadata[ANNOTATION].decode())
+    annotations = fragments.read(decided.schema.metadata[ABOUT].decode())
     both = set_columns(annotations, {name: decided.column(name) for name in DECISION.names}, DECISION)
     metadata = {**decided.schema.metadata, KEY: key.encode()}
     batch = set_columns(both, without_twins(both)).replace_schema_metadata(metadata)
@@ -112,7 +112,8 @@ def _images(batch: pa.RecordBatch) -> pa.Array:
     for row, data, path, member, expected in found:
         if xxhash.xxh3_128_hexdigest(data) != expected:
             raise EnvironmentFault(
-                f"{path} has changed since it was annotated: {member or 'the image'} has another hash; run the command again"
+                f"{path} has changed since it was annotated: {member or 'the image'} has another hash; run the command again, and if this "
+                f"comes back, the file bears its old size and time: remove {batch.schema.metadata[ABOUT].decode()}"
             )
         images[row], names[row] = data, member or os.path.basename(path)
     return pa.StructArray.from_arrays(
@@ -129,7 +130,7 @@ def write_fragment(batch: pa.RecordBatch, folder: str) -> str:
     kept_bytes = pc.call_function("sum", [pc.call_function("binary_length", [image.field("bytes")])]).as_py() or 0
     metadata = {**batch.schema.metadata, KEPT_BYTES: str(kept_bytes).encode()}
     key = metadata.pop(KEY).decode()
-    del metadata[ANNOTATION]
+    del metadata[ABOUT]
     done = conform(set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits}), FRAGMENT).replace_schema_metadata(metadata)
     fragments.write(folder, key, done)
     return key

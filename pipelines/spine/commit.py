@@ -21,6 +21,8 @@ from schemas.exits import EnvironmentFault
 MANIFEST, FUNNEL_FILE = "manifest.json", "funnel.json"
 KEPT_BYTES = b"kept_bytes"
 """Footer key: image bytes of the kept rows, from which shards are planned."""
+ROW_BYTES = 1024
+"""Weight of a row besides its image when shards are planned, so that a run that keeps little has no endless ledger (ours)."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Output:
     """Where and how a run's shards are written."""
 
     shard_mb: int = 256
-    """Image bytes in a shard, in MiB (design: 256-512)."""
+    """Size of a shard in MiB (design: 256-512)."""
     folder: str = "runs"
     """Where everything is written."""
     seed: int = 0
     """Orders the shards' splits."""
+    described_as_samples: bool = False
+    """Put captions that were written from a description, without the pixels, among the samples and not apart in ``described/``."""
     keep_fragments: bool = True
     """Fragments kept let a later run over more shards do only the new ones; false saves the disk once the manifest stands."""
 
@@ -54,6 +58,8 @@ class Commit:
     pass_folder: str
     """Where the last pass left its fragments."""
     run: str
+    cut: str
+    """Digest of the splits that were to be cut, empty where the launcher did not cut them."""
     layout: Layout
     limits: Limits
     output: Output
@@ -72,7 +78,7 @@ def commit_run(keys: PCollection[str], planned: PCollection[tuple[str, int]], ho
     shards: Any = (
         keys
         | "Gather the splits of the run" >> beam.combiners.ToList()
-        | "List their fragments once" >> beam.FlatMap(_list, how).with_output_types(tuple[int, str])
+        | "List their fragments once" >> beam.FlatMap(_list, how).with_output_types(tuple[int, str, list[str]])
         | "Spread the footers" >> beam.Reshuffle()
         | "Read the footers" >> beam.Map(_footer)
         | "Gather the footers" >> beam.combiners.ToList()
@@ -93,10 +99,11 @@ def read_manifest(run: str) -> dict[str, Any] | None:
     return json.loads(storage.read(path)) if storage.exists(path) else None
 
 
-def _list(keys: list[str], how: Commit) -> Iterator[tuple[int, str]]:
+def _list(keys: list[str], how: Commit) -> Iterator[tuple[int, str, list[str]]]:
     ordered = sorted(set(keys), key=lambda key: identity.order(how.output.seed, key))
     storage.remove(storage.temporaries(how.pass_folder, ordered))
-    yield from enumerate(fragments.choose(storage.list_files(how.pass_folder), ordered))
+    found = fragments.attempts(storage.list_files(how.pass_folder), ordered)
+    yield from zip(range(len(ordered)), ordered, found, strict=True)
 
 
 def _let_go(key: str, folder: str, manifest: str) -> None:
@@ -106,8 +113,9 @@ def _let_go(key: str, folder: str, manifest: str) -> None:
     storage.remove(storage.list_files(folder, f"{key}."))
 
 
-def _footer(numbered: tuple[int, str]) -> tuple[int, str, bytes, int]:
-    number, path = numbered
+def _footer(numbered: tuple[int, str, list[str]]) -> tuple[int, str, bytes, int]:
+    number, key, paths = numbered
+    path = fragments.choose(key, paths)
     footer = fragments.footer(path)
     return number, path, footer[FUNNEL], int(footer[KEPT_BYTES])
 
@@ -118,9 +126,17 @@ def _plan(footers: Sequence[tuple[int, str, bytes, int]], how: Commit, planned: 
         funnel.check(funnel.loads(counts), path)
     whole = funnel.total(funnel.loads(counts) for _, _, counts, _ in ordered)
     funnel.check(whole, how.run)
+    check_cut(planned, how.cut)
     check_plan(planned, [fragments.key_of(path) for _, path, _, _ in ordered], whole)
     refuse_too_many_dead(whole, how.limits)
-    return plan([(path, size) for _, path, _, size in ordered], how.output.shard_mb * 2**20)
+    weights = [(path, kept + ROW_BYTES * funnel.loads(counts)[0].entered) for _, path, counts, kept in ordered]
+    return plan(weights, how.output.shard_mb * 2**20)
+
+
+def check_cut(planned: Sequence[tuple[str, int]], cut: str) -> None:
+    """Raise ``EnvironmentFault`` unless the workers have cut what the run is named by."""
+    if cut and identity.digest(sorted(split_id for split_id, _ in planned)) != cut:
+        raise EnvironmentFault("the input folder changed during the run, so that other splits were cut; run the same command again")
 
 
 def check_plan(planned: Sequence[tuple[str, int]], keys: Sequence[str], whole: funnel.Funnel) -> None:
@@ -161,7 +177,7 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
     check_rows(whole, written)
     spent = {name: round(sum(shard.spent[name] for shard in written), 3) for name in (written[0].spent if written else ())}
     files = [asdict(file) for shard in written for file in shard.files]
-    _remove_all_but({file["path"] for file in files}, how.run)
+    _remove_all_but({file["path"] for file in files}, how)
     pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run)}
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
@@ -172,11 +188,11 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
     return path
 
 
-def _remove_all_but(names: Collection[str], run: str) -> None:
-    """Remove from the tables of ``run`` what an earlier attempt wrote and this one did not."""
-    for table in ("samples", "ledger", "dead"):
-        folder = storage.join(run, table)
-        stale = [path for path in storage.list_files(folder) if path[len(run) :].lstrip("/") not in names]
+def _remove_all_but(names: Collection[str], how: Commit) -> None:
+    """Remove from the tables of the run what an earlier attempt wrote and this one did not."""
+    for table in how.layout.tables:
+        folder = storage.join(how.run, table)
+        stale = [path for path in storage.list_files(folder) if path[len(how.run) :].lstrip("/") not in names]
         storage.remove([*stale, *storage.temporaries(folder)])
 
 

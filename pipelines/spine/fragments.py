@@ -16,13 +16,14 @@ from pipelines.spine import storage
 from schemas.exits import EnvironmentFault
 from schemas.records import SCHEMA_VERSION
 
-VERSION = b"schema_version"
+SCHEMA = b"schema_version"
+"""Footer key: the version of the record schemas that the fragment was written under."""
 logger = logging.getLogger(__name__)
 
 
 def write(folder: str, key: str, batch: pa.RecordBatch) -> str:
     """Commit ``batch`` as the fragment of ``key`` and return its path."""
-    metadata = {**(batch.schema.metadata or {}), VERSION: str(SCHEMA_VERSION).encode()}
+    metadata = {**(batch.schema.metadata or {}), SCHEMA: str(SCHEMA_VERSION).encode()}
     data = to_parquet(batch.replace_schema_metadata(metadata))
     path = storage.join(folder, f"{key}.{xxhash.xxh3_128_hexdigest(data)}.parquet")
     storage.write(path, data)
@@ -52,21 +53,20 @@ def find(folder: str, key: str) -> str | None:
     return _first_whole(storage.list_files(folder, f"{key}."))
 
 
-def choose(paths: Iterable[str], keys: Sequence[str]) -> list[str]:
-    """Return, from one listing of a folder, the fragment of each of ``keys``, in their order.
-
-    Raises ``EnvironmentFault`` for a key without a whole fragment.
-    """
+def attempts(paths: Iterable[str], keys: Sequence[str]) -> list[list[str]]:
+    """Return, from one listing of a folder, the files that bear each of ``keys``, in the keys' order; no file is opened."""
     by_key: dict[str, list[str]] = {}
     for path in sorted(paths):
         by_key.setdefault(key_of(path), []).append(path)
-    chosen = {key: _first_whole(by_key.get(key, [])) for key in keys}
-    missing = [key for key, path in chosen.items() if path is None]
-    if missing:
-        raise EnvironmentFault(
-            f"{len(missing)} splits have no fragment, the first is {missing[0]}; run the same command again, the rest is kept"
-        )
-    return [path for path in chosen.values() if path is not None]
+    return [by_key.get(key, []) for key in keys]
+
+
+def choose(key: str, paths: Sequence[str]) -> str:
+    """Return the fragment of ``key`` among its attempts; raises ``EnvironmentFault`` where none is whole."""
+    path = _first_whole(paths)
+    if path is None:
+        raise EnvironmentFault(f"split {key} has no fragment: it was removed or damaged; run the same command again, the rest is kept")
+    return path
 
 
 def key_of(path: str) -> str:

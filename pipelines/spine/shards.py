@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -31,8 +32,16 @@ class Layout:
     """Which columns each table of a run holds."""
 
     samples: pa.Schema
+    """What a trainer of vision-language models reads: no content that was written without the pixels, unless it was asked for."""
     ledger: pa.Schema
     dead: pa.Schema
+    described: pa.Schema | None = None
+    """Kept rows with ``seen=description``, apart from the samples; null where they lie among them or there are none."""
+
+    @property
+    def tables(self) -> dict[str, pa.Schema]:
+        """Return the schema of each table that is written, by its name."""
+        return {f.name: schema for f in fields(self) if (schema := getattr(self, f.name)) is not None}
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class WrittenShard:
 
 
 def plan(sizes: Sequence[tuple[str, int]], shard_bytes: int) -> list[ShardPlan]:
-    """Cut the ordered (fragment, image bytes) into shards of about ``shard_bytes``; a fragment is never divided."""
+    """Cut the ordered (fragment, bytes) into shards of about ``shard_bytes``; a fragment is never divided."""
     shards: list[list[str]] = []
     filled = 0
     for path, size in sizes:
@@ -87,18 +96,26 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
     doors: Counter[str] = Counter()
     spent: Counter[str] = Counter()
     with ExitStack() as stack:
-        samples, ledger, dead = (stack.enter_context(_table(run, f.name, shard.number, getattr(layout, f.name))) for f in fields(Layout))
+        tables = {name: stack.enter_context(_table(run, name, shard.number, schema)) for name, schema in layout.tables.items()}
         for path in shard.fragments:
             batch = fragments.read(path)
             exits = np.array(batch.column(c.EXIT.name).to_pylist(), dtype=object)
-            samples.write(take_rows(batch, exits == KEPT))
-            ledger.write(batch)
-            dead.write(take_rows(batch, exits == DEAD))
+            for name, rows in _rows_of(batch, exits, layout).items():
+                tables[name].write(take_rows(batch, rows))
             told.append(counts(batch))
             doors.update(exits)
             spent.update(_spent(batch))
-    files = (samples.written(), ledger.written(), dead.written())
+    files = tuple(table.written() for table in tables.values())
     return WrittenShard(files, tuple(funnel.total(told)), dict(sorted(doors.items())), dict(sorted(spent.items())))
+
+
+def _rows_of(batch: pa.RecordBatch, exits: npt.NDArray[np.object_], layout: Layout) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which rows of ``batch`` go into each table, shape (n,) each."""
+    kept, every = exits == KEPT, np.ones(len(batch), np.bool_)
+    if layout.described is None:
+        return {"samples": kept, "ledger": every, "dead": exits == DEAD}
+    described = np.array(batch.column(c.SEEN.name).to_pylist(), dtype=object) == c.SEEN_DESCRIPTION
+    return {"samples": kept & ~described, "described": kept & described, "ledger": every, "dead": exits == DEAD}
 
 
 def _spent(batch: pa.RecordBatch) -> dict[str, float]:
@@ -165,7 +182,7 @@ class _Table:
 @contextmanager
 def _table(run: str, name: str, number: int, schema: pa.Schema) -> Generator[_Table]:
     relative = f"{name}/{name}-{number:05d}.parquet"
-    stamped = with_features(schema.with_metadata({fragments.VERSION: str(SCHEMA_VERSION).encode()}))
+    stamped = with_features(schema.with_metadata({fragments.SCHEMA: str(SCHEMA_VERSION).encode()}))
     with storage.writing(storage.join(run, relative)) as file:
         table = _Table(_Hashing(file), relative, stamped)
         yield table

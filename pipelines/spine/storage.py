@@ -3,6 +3,7 @@
 A file appears whole or not at all: locally by a unique temporary and ``os.replace``, on an object store by one upload.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -31,6 +32,11 @@ def is_local(path: str) -> bool:
 def join(folder: str, *names: str) -> str:
     """Return the path of ``names`` below ``folder``."""
     return str(Path(folder, *names)) if is_local(folder) else "/".join((folder.rstrip("/"), *names))
+
+
+def absolute(path: str) -> str:
+    """Return ``path`` so that it means the same file from every working directory."""
+    return os.path.abspath(path) if is_local(path) else path
 
 
 def list_files(folder: str, prefix: str = "") -> list[str]:
@@ -103,6 +109,25 @@ def writing(path: str) -> Generator[BinaryIO]:
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+@contextmanager
+def locked(path: str) -> Generator[None]:
+    """Hold the local file ``path`` for this process alone while the block runs; its end, also by ``kill -9``, lets go of it.
+
+    An object store has no such lock: there, two runs of one job cost double answers and no data. Raises ``EnvironmentFault``
+    where another process holds it.
+    """
+    if not is_local(path):
+        yield
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EnvironmentFault(f"another run of this job holds {path}; wait for its end, or give another --output") from error
+        yield
 
 
 def remove(paths: Iterable[str]) -> None:
