@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import pyarrow as pa
 import xxhash
 
@@ -34,7 +35,8 @@ def measure(images: Sequence[bytes | None], decoder: Decoder) -> tuple[Addition,
 
 def colour_std(pixels: Pixels) -> float:
     """Return the largest standard deviation of a colour channel, 0 to 127.5, rounded to 4 decimals."""
-    return round(float(pixels.reshape(-1, 3).std(axis=0).max()), 4)
+    _, deviations = cv2.meanStdDev(pixels)
+    return round(float(deviations.max()), 4)
 
 
 def _signals(image: bytes, decoded: Decoded) -> tuple[str, str, int, int, bool, float]:

@@ -10,7 +10,7 @@ from schemas import records
 TABLES = {
     "samples": (
         records.RECAPTIONED,
-        "`samples/*.parquet` of `pipelines.recaption`: what the trainer reads; and `described/*.parquet`, written without the pixels.",
+        "`samples/*.parquet`, what the trainer reads, and `described/*.parquet`, captioned without the pixels.",
     ),
     "ledger": (records.LEDGER, "`ledger/*.parquet`: one line for each row of the input, by whichever door it left."),
     "dead": (records.DEAD_LETTER, "`dead/*.parquet`: the dead letters."),

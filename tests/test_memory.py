@@ -9,12 +9,12 @@ from tests import images, jobs
 from tests.scripted_server import ScriptedServer
 
 SPLIT_SAMPLES = 3
-FEW, MANY = 10, 400
+FEW, MANY = 10, 1000
 IMAGE_BYTES = 120_000
-ALLOWED = 48 * 2**20
+ALLOWED = 40 * 2**20
 """Bytes by which the larger run may exceed the smaller. Beam's local runner holds what crosses a shuffle, which is no image: for
-each split the verdicts on it, about 10 KB with a schema of their own, and keys and answers; the allocators round up. 1,000 splits
-were measured at 35 to 60 MB above 10, so 400 of them take up to 24, and as much again is for noise. The images are 144 MB."""
+each split the verdicts on it and a few keys. 1,000 splits were measured at 18 MB above 10, and as much again is for noise. The images
+are 356 MB."""
 
 JOB = """
 import atexit, pathlib, runpy, sys
@@ -48,8 +48,8 @@ def peak_bytes(folder: Path, splits: int) -> int:
     return int(peak) * 1024
 
 
-def test_forty_times_the_splits_take_the_same_memory(tmp_path: Path):
+def test_a_hundred_times_the_splits_take_the_same_memory(tmp_path: Path):
     few, many = peak_bytes(tmp_path / "few", FEW), peak_bytes(tmp_path / "many", MANY)
     corpus = (MANY - FEW) * SPLIT_SAMPLES * IMAGE_BYTES
-    assert corpus > 2.5 * ALLOWED
+    assert corpus > 8 * ALLOWED
     assert many - few < ALLOWED, f"{few / 2**20:.0f} MB for {FEW} splits, {many / 2**20:.0f} MB for {MANY}"

@@ -10,8 +10,32 @@ import xxhash
 
 from schemas.protocols import Failure
 
-IMAGE_SUFFIXES = frozenset(("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"))
-"""Endings by which a file counts as an image, whatever is inside (img2dataset, LAION-400M, Wukong; ours: bmp, tiff, avif)."""
+IMAGE_SUFFIXES = frozenset(
+    (
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "png",
+        "apng",
+        "webp",
+        "gif",
+        "bmp",
+        "tif",
+        "tiff",
+        "avif",
+        "heic",
+        "heif",
+        "jp2",
+        "jxl",
+        "ico",
+        "svg",
+        "psd",
+    )
+)
+"""Endings by which a file counts as an image, whatever is inside (img2dataset, LAION-400M, Wukong; ours: those from bmp on).
+
+Some of them the decoder cannot read: such a file is a dead letter with its name, which a file that is passed over would not be."""
 MAX_FILE_BYTES = 2**30
 """Bytes of one file that are read at most: half of what a binary column of Arrow can hold (ours)."""
 
