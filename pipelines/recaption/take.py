@@ -6,24 +6,23 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 from apache_beam.pvalue import TaggedOutput
 
 from filters.caption_rules import CaptionRules
-from pipelines.readers.fetch import fetch
 from pipelines.recaption.annotate import COMMITTED, KEY
 from pipelines.recaption.decide import ABOUT, without_twins
+from pipelines.recaption.images import images_of
 from pipelines.spine import fragments
 from pipelines.spine.coder import to_ipc
 from pipelines.spine.commit import KEPT_BYTES
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, under_way
 from schemas import columns as c
-from schemas.batches import conform, set_columns, take_rows, undocumented
-from schemas.exits import KEPT, EnvironmentFault
+from schemas.batches import conform, set_columns, undocumented
+from schemas.exits import KEPT
 from schemas.protocols import Captioner
 from schemas.records import DECISION, FRAGMENT
 from synth.recaption import Recaption
@@ -100,22 +99,12 @@ def open_split(decided: pa.RecordBatch, key: str) -> pa.RecordBatch:
 
 
 def _images(batch: pa.RecordBatch) -> pa.Array:
-    """Read the images of the rows under way; raises ``EnvironmentFault`` where the source has changed since it was annotated."""
+    """Return the column of images, filled for the rows under way."""
     mask = under_way(batch)
-    live = take_rows(batch, mask)
-    paths, members, offsets, lengths, hashes = (
-        live.column(f.name).to_pylist() for f in (c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.IMAGE_HASH)
-    )
     images: list[bytes | None] = [None] * len(batch)
     names: list[str | None] = [None] * len(batch)
-    found = zip(np.flatnonzero(mask), fetch(paths, offsets, lengths), paths, members, hashes, strict=True)
-    for row, data, path, member, expected in found:
-        if xxhash.xxh3_128_hexdigest(data) != expected:
-            raise EnvironmentFault(
-                f"{path} has changed since it was annotated: {member or 'the image'} has another hash; run the command again, and if this "
-                f"comes back, the file bears its old size and time: remove {batch.schema.metadata[ABOUT].decode()}"
-            )
-        images[row], names[row] = data, member or os.path.basename(path)
+    for row, data, name in images_of(batch, mask, batch.schema.metadata[ABOUT].decode()):
+        images[row], names[row] = data, name
     return pa.StructArray.from_arrays(
         [pa.array(images, pa.binary()), pa.array(names, pa.string())], fields=list(c.IMAGE_TYPE), mask=pa.array(~mask)
     )
