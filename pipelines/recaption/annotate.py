@@ -17,7 +17,7 @@ from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, start
 from schemas import columns as c
 from schemas.batches import conform
-from schemas.exits import Addition
+from schemas.exits import Addition, EnvironmentFault
 from schemas.records import ANNOTATION
 from synth.evidence import Evidence, look
 
@@ -26,6 +26,8 @@ DECODE = "Decode each image once"
 COMMITTED = "committed"
 KEY = b"key"
 """Metadata key of a batch: the key of the split that it is."""
+ABOUT = b"annotation"
+"""Metadata key of a batch that was made from annotations: the fragment that holds them."""
 MICRO_BATCH = 32
 """Images that are decoded at a time: their pixels are the largest thing in a worker's memory (ours)."""
 
@@ -84,3 +86,14 @@ def write_annotations(batch: pa.RecordBatch, folder: str) -> str:
     key = batch.schema.metadata[KEY].decode()
     fragments.write(folder, key, conform(batch.drop_columns([c.IMAGE.name]), ANNOTATION))
     return key
+
+
+def open_annotations(key: str, folder: str) -> pa.RecordBatch:
+    """Return the annotations of the split ``key``."""
+    path = fragments.find(folder, key)
+    if path is None:
+        raise EnvironmentFault(
+            f"no annotations of split {key} in {folder}: they were removed while the run was going; run the same command again"
+        )
+    batch = fragments.read(path)
+    return batch.replace_schema_metadata({**batch.schema.metadata, KEY: key.encode(), ABOUT: path.encode()})

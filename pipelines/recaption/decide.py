@@ -8,29 +8,14 @@ import pyarrow as pa
 
 from filters.duplicates import EXACT_DUPLICATE, Decision, Member, decisions, gather
 from pipelines.recaption.annotate import KEY
-from pipelines.spine import fragments
 from pipelines.spine.coder import from_ipc, to_ipc
 from pipelines.spine.steps import merge_step, under_way
 from schemas import columns as c
 from schemas.batches import conform, set_columns, take_rows, undocumented
-from schemas.exits import EnvironmentFault
 from schemas.records import DECISION, TWINS
 
 DUPLICATES = "Merge exact duplicates"
-ABOUT = b"annotation"
-"""Metadata key of a batch of decisions: the fragment whose rows they are about."""
 VERDICTS, MERGES = "verdicts", "merges"
-
-
-def open_annotations(key: str, folder: str) -> pa.RecordBatch:
-    """Return the annotations of the split ``key``."""
-    path = fragments.find(folder, key)
-    if path is None:
-        raise EnvironmentFault(
-            f"no annotations of split {key} in {folder}: they were removed while the run was going; run the same command again"
-        )
-    batch = fragments.read(path)
-    return batch.replace_schema_metadata({**batch.schema.metadata, KEY: key.encode(), ABOUT: path.encode()})
 
 
 def members(batch: pa.RecordBatch) -> Iterator[tuple[str, Member]]:

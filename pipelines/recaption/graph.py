@@ -64,7 +64,7 @@ def _annotate(splits: PCollection[Split], plan: Plan) -> PCollection[str]:
 
 
 def _decide(annotated: PCollection[str], plan: Plan) -> PCollection[pa.RecordBatch]:
-    judged = annotated | "Open the annotations" >> beam.Map(decide.open_annotations, plan.annotations).with_output_types(pa.RecordBatch)
+    judged = annotated | "Open the annotations" >> beam.Map(annotate.open_annotations, plan.annotations).with_output_types(pa.RecordBatch)
     for sentence, rule in decisions(plan.job):
         judged = judged | sentence >> beam.Map(run_step, sentence, rule).with_output_types(pa.RecordBatch)
     merges = (

@@ -12,8 +12,8 @@ import xxhash
 from apache_beam.pvalue import TaggedOutput
 
 from filters.caption_rules import CaptionRules
-from pipelines.recaption.annotate import COMMITTED, KEY
-from pipelines.recaption.decide import ABOUT, without_twins
+from pipelines.recaption.annotate import ABOUT, COMMITTED, KEY
+from pipelines.recaption.decide import without_twins
 from pipelines.recaption.images import images_of
 from pipelines.spine import fragments
 from pipelines.spine.coder import to_ipc
