@@ -2,8 +2,8 @@
 
 All requests of a client run in one event loop on one thread, however many threads of the worker ask. What may happen:
 
-- 429: the bound on requests in flight halves and the request waits its turn; 503 halves it too, and is retried.
-- any other 5xx, a timeout, a connection error, a body that is no chat completion: retried, with backoff and full jitter.
+- 429: the bound on requests in flight halves and the request waits its turn; 503 and a timeout halve it too, and are retried.
+- any other 5xx, a connection error, a body that is no chat completion: retried, with backoff and full jitter.
 - 400 and other refusals, and what is left after the last retry: the *canary* is sent, a request of a few words. If the
   server answers it, the request was at fault (``Failure``), otherwise the server is (``EnvironmentFault``).
 - 401, 403, 404, which no request can mend: ``EnvironmentFault`` at once.
@@ -36,8 +36,6 @@ MAX_PAUSE = 30.0
 """Seconds between two attempts at most, also where Retry-After asks for more (ours)."""
 PATIENCE = 20
 """429s in a row that one attempt waits out (ours: minutes of waiting; a request that is too large for a quota gets 429 for ever)."""
-OVERLOADED = frozenset({429, 503})
-"""HTTP statuses that halve the bound on requests in flight."""
 START = "start a server with `python -m vllm.entrypoints.openai.api_server --model {model}`, or name one that runs: --set {role}.endpoint=http://HOST:8000/v1"
 KEY = "put a key that is valid there into an environment variable, and name it: --set {role}.api_key_env=NAME"
 ADVICE: Mapping[int, str] = MappingProxyType(
@@ -233,7 +231,7 @@ class ChatClient:
             try:
                 answer = await self._post(body)
             except NoAnswer as missing:
-                if missing.status in OVERLOADED:
+                if missing.overload:
                     self._in_flight.halve(cuts)
                 if missing.status in ADVICE:
                     raise self._fault(str(missing), ADVICE[missing.status]) from missing
@@ -247,7 +245,7 @@ class ChatClient:
             async with asyncio.timeout(self.spec.timeout_seconds):
                 response = await self._http.post("chat/completions", json=body)
         except TimeoutError as error:
-            raise NoAnswer("broken", f"no answer within {self.spec.timeout_seconds:g} s") from error
+            raise NoAnswer("broken", f"no answer within {self.spec.timeout_seconds:g} s", overload=True) from error
         except httpx.RequestError as error:
             raise NoAnswer("broken", f"{type(error).__name__}: {error}") from error
         return read(response, time.monotonic() - began, self._secret)

@@ -218,6 +218,28 @@ def test_overload_halves_the_bound_and_nothing_is_lost(status: int):
     assert len(server.calls) == 48
 
 
+def test_requests_that_time_out_together_halve_the_bound_once_and_nothing_is_lost():
+    four, never, more = threading.Barrier(4, timeout=5), threading.Event(), threading.Event()
+    overtaken: list[bool] = []
+
+    def late_for_the_first_eight(call: Call) -> Reply:
+        if call.number < 8:
+            return Reply(hold=never)
+        if call.number < 12:
+            four.wait()
+            overtaken.append(more.wait(0.2))
+        else:
+            more.set()
+        return answer(call)
+
+    with serving(late_for_the_first_eight, max_in_flight=8, timeout_seconds=1.0) as (server, client):
+        found = outcomes(client, requests(24))
+        never.set()
+    assert all(isinstance(f, Answer) for f in found)
+    assert len(server.calls) == 32
+    assert overtaken == [False] * 4, "no fifth request is sent while four are under way"
+
+
 def test_a_server_that_bears_two_at_a_time_answers_everything_asked_of_sixteen():
     with serving(throttle(2), max_in_flight=16, retries=0) as (_, client):
         assert all(isinstance(found, Answer) for found in outcomes(client, requests(60)))
