@@ -4,9 +4,10 @@ All requests of a client run in one event loop on one thread, however many threa
 
 - 429: the bound on requests in flight halves and the request waits its turn; 503 and a timeout halve it too, and are retried.
 - any other 5xx, a connection error, a body that is no chat completion: retried, with backoff and full jitter.
-- 400 and other refusals, and what is left after the last retry: the *canary* is sent, a request of a few words. If the
-  server answers it, the request was at fault (``Failure``), otherwise the server is (``EnvironmentFault``).
-- 401, 403, 404, which no request can mend: ``EnvironmentFault`` at once.
+- 400, 403, 404 and other refusals, and what is left after the last retry: the *canary* is sent, a request of a few words. If
+  the server answers it, the request was at fault (``Failure``), such as a text that a gateway dislikes; otherwise the server
+  is, or the key, or the address (``EnvironmentFault``).
+- 401, which no request can mend: ``EnvironmentFault`` at once.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ ADVICE: Mapping[int, str] = MappingProxyType(
         404: "the endpoint ends in /v1 as a rule, and {endpoint}/models lists the models that it serves",
     }
 )
-"""What to do about the HTTP statuses that no other request will mend."""
+"""What to do about the HTTP statuses that blame key or address, where the canary gets them."""
 BLIND = "it answers texts but not images: serve a vision-language model, or work from descriptions: --set {role}.prompt=recaption_described"
 
 
@@ -186,11 +187,11 @@ class ChatClient:
             self._verdict = asyncio.create_task(self._ping(Turn("Say hello.")))
         return await asyncio.shield(self._verdict)
 
-    async def _ping(self, turn: Turn, advice: str = START) -> EnvironmentFault | None:
+    async def _ping(self, turn: Turn, advice: str = "") -> EnvironmentFault | None:
         try:
             await self._patient({**self.spec.identity, "max_tokens": 1, "messages": turn.messages()})
         except NoAnswer as missing:
-            return self._fault(str(missing), advice)
+            return self._fault(str(missing), advice or ADVICE.get(missing.status, START))
         except EnvironmentFault as fault:
             return fault
         return None
@@ -233,8 +234,8 @@ class ChatClient:
             except NoAnswer as missing:
                 if missing.overload:
                     self._in_flight.halve(cuts)
-                if missing.status in ADVICE:
-                    raise self._fault(str(missing), ADVICE[missing.status]) from missing
+                if missing.status == 401:
+                    raise self._fault(str(missing), KEY) from missing
                 raise
             self._in_flight.grow()
             return answer

@@ -414,13 +414,18 @@ def test_a_request_that_is_refused_fails_alone_and_at_once():
     assert server.canaries == 1
 
 
-@pytest.mark.parametrize("status", [302, 405, 413, 415, 422])
-def test_other_refusals_are_not_asked_again(status: int):
-    with serving(lambda call: error(status) if call.alt_text else answer(call)) as (server, client):
-        (found,) = outcomes(client, requests(1))
-    assert isinstance(found, Failure)
-    assert f"HTTP {status}" in found.error
-    assert len(server.alt_texts) == 1
+@pytest.mark.parametrize("status", [302, 403, 404, 405, 413, 415, 422])
+def test_one_request_that_a_server_or_the_gateway_before_it_refuses_fails_alone_and_is_not_asked_again(status: int):
+    def dislike_two(call: Call) -> Reply:
+        return error(status, "blocked by rule 949110") if call.alt_text == "boat number 2" else answer(call)
+
+    with serving(dislike_two) as (server, client):
+        found = outcomes(client, requests(5))
+    (failure,) = [f for f in found if isinstance(f, Failure)]
+    assert found[2] is failure
+    assert failure.reason == "captioner_failed"
+    assert f"HTTP {status}" in failure.error
+    assert (server.alt_texts.count("boat number 2"), server.canaries) == (1, 1)
 
 
 def test_a_request_that_breaks_the_server_each_time_fails_alone_after_the_last_retry():
@@ -467,16 +472,34 @@ def test_what_was_answered_before_the_server_died_comes_before_the_fault():
     assert "python -m vllm" in message
 
 
+def test_a_wrong_key_stops_the_run_without_a_second_try():
+    with serving(lambda _: error(401, "no such key"), max_in_flight=1) as (server, client):
+        message = fault_of(lambda: list(client.ask(requests(9))))
+    assert "HTTP 401" in message
+    assert "no such key" in message
+    assert "--set captioner.api_key_env=NAME" in message
+    assert len(server.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "advice"), [(401, "--set captioner.api_key_env=NAME"), (403, "--set captioner.api_key_env=NAME"), (404, "/v1/models")]
 )
-def test_a_wrong_key_or_model_stops_the_run_without_a_second_try(status: int, advice: str):
-    with serving(lambda _: error(status, "no such thing"), max_in_flight=1) as (server, client):
+def test_a_canary_that_is_refused_for_key_or_address_stops_the_run_and_the_message_says_what_to_do(status: int, advice: str):
+    with serving(lambda call: error(403 if call.alt_text else status, "no such thing"), max_in_flight=1) as (server, client):
         message = fault_of(lambda: list(client.ask(requests(9))))
     assert f"HTTP {status}" in message
     assert "no such thing" in message
     assert advice in message
-    assert len(server.calls) == 1
+    assert server.canaries == 1
+    assert len(server.alt_texts) == len(set(server.alt_texts)), "no request is tried a second time"
+
+
+@pytest.mark.parametrize(("status", "advice"), [(401, "api_key_env=NAME"), (403, "api_key_env=NAME"), (404, "/v1/models")])
+def test_a_wrong_key_or_address_is_found_before_the_run(status: int, advice: str):
+    with serving(lambda _: error(status, "no such thing")) as (_, client):
+        message = fault_of(lambda: client.check(image=True))
+    assert "no such thing" in message
+    assert advice in message
 
 
 # Checks before a run.
@@ -563,7 +586,7 @@ def test_a_check_of_a_server_that_answers_passes_and_is_cheap():
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
 
 
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
 def test_a_model_without_eyes_is_found_before_the_run(status: int):
     with serving(lambda call: error(status, "image input is not supported") if call.images else answer(call), retries=0) as (_, client):
         client.check()
