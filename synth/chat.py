@@ -11,9 +11,7 @@ All requests of a client run in one event loop on one thread, however many threa
 """
 
 import asyncio
-import os
 import queue
-import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
@@ -26,6 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, ChatRequest, Failure
+from synth.api_key import read_key
 from synth.completion import NoAnswer, Turn, read, red_square
 from synth.in_flight import InFlight
 
@@ -38,7 +37,10 @@ MAX_PAUSE = 30.0
 PATIENCE = 20
 """429s in a row that one attempt waits out (ours: minutes of waiting; a request that is too large for a quota gets 429 for ever)."""
 START = "start a server with `python -m vllm.entrypoints.openai.api_server --model {model}`, or name one that runs: --set {role}.endpoint=http://HOST:8000/v1"
-KEY = "put a key that is valid there into an environment variable, and name it: --set {role}.api_key_env=NAME"
+KEY = (
+    "put a key that is valid there into an environment variable, or into Google Secret Manager, and name it: "
+    "--set {role}.api_key_env=NAME or --set {role}.api_key_secret=projects/P/secrets/S/versions/V"
+)
 ADVICE: Mapping[int, str] = MappingProxyType(
     {
         401: KEY,
@@ -73,6 +75,8 @@ class ChatSpec:
     """Longest pause before the first retry; doubles with each further one, up to ``MAX_PAUSE``."""
     api_key_env: str = ""
     """Name of the environment variable that holds the key; empty where the server asks for none."""
+    api_key_secret: str = ""
+    """Version of a Google secret that holds the key instead, ``projects/P/secrets/S/versions/V``: read by each worker."""
     role: str = "captioner"
     """Section of the job that this model stands in: names its failures and the settings in messages."""
 
@@ -80,6 +84,8 @@ class ChatSpec:
         reserved = self.extra.keys() & {"model", "messages", "temperature", "top_p", "max_tokens", "seed", "stream", "n"}
         if reserved:
             raise ValueError(f"{self.role}.extra must not set {sorted(reserved)}")
+        if self.api_key_env and self.api_key_secret:
+            raise ValueError(f"{self.role}.api_key_env and {self.role}.api_key_secret each name a key: set one of them")
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -100,9 +106,10 @@ class ChatClient:
 
     def __init__(self, spec: ChatSpec, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.spec = spec
-        self._secret = _key(spec)
+        address = _address(spec)
+        self._secret = read_key(spec.role, variable=spec.api_key_env, secret=spec.api_key_secret)
         self._http = httpx.AsyncClient(
-            base_url=_address(spec),
+            base_url=address,
             headers={"Authorization": f"Bearer {self._secret}"} if self._secret else {},
             timeout=None,  # noqa: S113 - each attempt as a whole has its time
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=most),
@@ -278,21 +285,4 @@ def _address(spec: ChatSpec) -> httpx.URL:
     raise EnvironmentFault(
         f"expected an address like http://HOST:8000/v1, without user, password or query, found {found}; "
         f"--set {spec.role}.endpoint=..., and for a key --set {spec.role}.api_key_env=NAME"
-    )
-
-
-def _key(spec: ChatSpec) -> str:
-    """Return the key, empty where none is asked for. No message quotes it, nor a name that may be the key itself."""
-    if not spec.api_key_env:
-        return ""
-    if not re.fullmatch("[A-Z][A-Z0-9_]*", spec.api_key_env):
-        raise EnvironmentFault(
-            f"expected {spec.role}.api_key_env to name an environment variable in capitals, found something else; never put the key there"
-        )
-    key = os.environ.get(spec.api_key_env, "").strip()
-    if key and key.isascii() and key.isprintable():
-        return key
-    found = "characters that no HTTP header can hold" if key else "nothing"
-    raise EnvironmentFault(
-        f"expected the key of {spec.endpoint} in the environment variable {spec.api_key_env}, found {found}; export {spec.api_key_env}=..."
     )

@@ -160,7 +160,7 @@ def test_whatever_changes_an_answer_changes_the_key(changed: dict[str, Any]):
     "changed",
     [
         {"endpoint": "http://y/v1"}, {"timeout_seconds": 1.0}, {"max_in_flight": 1}, {"retries": 0},
-        {"backoff_seconds": 9.0}, {"api_key_env": "K"}, {"role": "judge"},
+        {"backoff_seconds": 9.0}, {"api_key_env": "K"}, {"api_key_secret": "projects/p/secrets/s/versions/1"}, {"role": "judge"},
     ],
 )  # fmt: skip
 def test_where_and_how_fast_a_model_is_asked_leaves_the_key(changed: dict[str, Any]):
@@ -478,6 +478,7 @@ def test_a_wrong_key_stops_the_run_without_a_second_try():
     assert "HTTP 401" in message
     assert "no such key" in message
     assert "--set captioner.api_key_env=NAME" in message
+    assert "--set captioner.api_key_secret=" in message
     assert len(server.calls) == 1
 
 
