@@ -149,9 +149,14 @@ REFUSALS = (
     "UNABLE TO load the picture.", "抱歉，我看不到这张图片。", "对不起，图片没有显示。", "很抱歉，无法描述这张照片。",
     "我无法查看图片内容。", "我不能描述这张图片。", "作为一个语言模型，我看不到图片。", "作为AI助手，我没有视觉。",
 )  # fmt: skip
-REFRAINS = ("a dog sits on the sofa, ", "一只猫坐在沙发上，", "very ", "哈", "on and off ", "Der Hund schläft. ")
-ALMOST_STUCK = ("A dog sits on a rug; a dog sits on a rug, then it leaves.", "A very very very wide river 哈哈哈 flows.")
-"""A phrase twice, a word three times in a row: one less than it takes."""
+REFRAINS = ("a dog sits on the sofa, ", "一只猫坐在沙发上，", "very ", "哈哈", "on and off ", "Der Hund schläft. ")
+ALMOST_STUCK = (
+    "A dog sits on a rug; a dog sits on a rug, then it leaves.",
+    "A very very very wide river 哈哈哈哈哈哈哈 flows.",
+    "绿色的山坡，绿色的山谷，绿色的山顶。",
+)
+"""A phrase twice, a word three times in a row, a few characters three times: less than it takes."""
+JUST_STUCK = ("A very very very very wide river flows.", "一条很很很很很很很很宽的河。")
 SCENES = (
     "{2} {1} stands {0}, and soft light from the left falls on its surface.",
     "画面中央是一件{2}{1}，位于{0}，光线从左侧照过来，背景十分安静。",
@@ -210,6 +215,7 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("refusal", 5, lambda asked: asked.chance.choice(REFUSALS)),
     ("too_long", 3, lambda asked: invented(asked.chance, asked.chance.choice((801, 1200)))),
     ("repetition", 4, lambda asked: stuck(asked.chance)),
+    ("repetition", 2, lambda asked: asked.chance.choice(JUST_STUCK)),
     ("prompt_echo", 3, lambda asked: echo(asked, asked.chance.choice((8, 12)))),
     ("copy", 3, lambda asked: shouted(asked.alt_text)),
     ("copy", 4, lambda asked: near_copy(asked.alt_text, 0)),
