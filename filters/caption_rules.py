@@ -26,6 +26,9 @@ REFUSALS = (
 )  # fmt: skip
 """How a refusal begins, casefolded, with a straight apostrophe (ours)."""
 
+_CONTROL_TOKEN = re.compile(r"</?(?:think|answer)>|<\|[^\s|<>]+\|>")
+"""What the chat formats of GLM-4.1V, GLM-4.5V and Qwen set around thinking, answers, boxes and turns (ours)."""
+
 _SAME_WORD = re.compile("[a-z][a-z]")
 _LEADING_QUOTES = re.compile(r"\A[\s\"'`‘’“”„‚«»‹›「」『』＂＇]+")
 
@@ -37,7 +40,7 @@ class CaptionRules:
     Where the rules measure in words, a character of an unspaced script counts for half a word (``filters.words.weights``).
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     max_chars: int = 800
     """Characters at most (ours)."""
@@ -67,6 +70,7 @@ class CaptionRules:
         return judge(
             len(texts),
             Rule("empty", ~where(has_letter, texts)),
+            Rule("thinking", where(_CONTROL_TOKEN.search, texts)),
             Rule("truncated", np.array(cut_short, np.bool_)),
             *rules,
             Rule("copy", close > self.max_similarity, close, self.max_similarity),

@@ -62,6 +62,40 @@ def test_a_caption_without_a_letter_is_empty(caption: str | None):
 
 
 @pytest.mark.parametrize(
+    "caption",
+    [
+        f"<think>The user wants a caption.</think><answer>{GOOD}</answer>",
+        "<think>\nLet me look at the bird",
+        f"The bird is red.\n</think>\n{GOOD}",
+        f"<answer>{GOOD}",
+        f"{GOOD}</answer>",
+        f"<|begin_of_box|>{GOOD}<|end_of_box|>",
+        f"{GOOD}<|end_of_box|>",
+        f"{GOOD}<|im_end|>",
+        f"{GOOD} <|endoftext|>",
+        f"<|reserved_special_token_0|>{GOOD}",
+        "一只红色的鸟<|end▁of▁turn|>",
+    ],
+)
+def test_a_caption_with_a_control_token_is_thinking(caption: str):
+    assert the_row(caption) == ("thinking", None, None)
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "A cat that seems to think <about> the answer.",
+        "A poster that reads <thinking> and <answers>.",
+        "A board with the sums 2 <| 3 and 4 |> 1 in chalk.",
+        "A neon sign that reads <||> above a door.",
+        "A label <b>oak</b> on a table.",
+    ],
+)
+def test_angle_brackets_alone_are_no_control_token(caption: str):
+    assert the_row(caption) == (None, None, None)
+
+
+@pytest.mark.parametrize(
     ("finish", "reason"),
     [
         ("stop", None),
@@ -269,6 +303,9 @@ def test_copy_similarity_is_stored_for_dropped_captions_too_in_the_declared_type
     ("caption", "finish", "reason"),
     [
         ("...", "length", "empty"),
+        ("<|1|>", "length", "empty"),
+        ("<think>I'm sorry", "length", "thinking"),
+        ("<answer>I'm sorry, I cannot", "stop", "thinking"),
         ("I'm sorry", "length", "truncated"),
         ("I'm sorry " + "x" * 800, "stop", "refusal"),
         ("go " * 300, "stop", "too_long"),
@@ -304,6 +341,7 @@ def test_golden_caption_rules():
         {"caption": GOOD, "alt_text": singing},
         {"caption": "梅斯蒂亚山间村庄, 绿意环绕的乡村风光", "alt_text": "2019.07.30 梅斯蒂亚 乌树故里,雪山脚下的绝美山村"},
         {"caption": None, "alt_text": singing},
+        {"caption": f"<think>A bird.</think>{GOOD}", "alt_text": singing, "finish_reason": "length"},
         {"caption": GOOD, "alt_text": singing, "finish_reason": "length"},
         {"caption": "I’m sorry, I cannot see it.", "alt_text": singing},
         {"caption": "A " + "long " * 2 + "x" * 800, "alt_text": singing},
@@ -317,6 +355,7 @@ def test_golden_caption_rules():
         (None, None, None),
         (None, None, None),
         ("empty", None, None),
+        ("thinking", None, None),
         ("truncated", None, None),
         ("refusal", None, None),
         ("too_long", 812.0, 800.0),
@@ -326,5 +365,5 @@ def test_golden_caption_rules():
         ("prompt_echo", 8.0, 8.0),
         ("copy", 1.0, 0.95),
     ]
-    stored = pa.array([0.48, 0.3111, None, 0.48, 0.4314, 0.0191, 0.3457, 0.3509, 0.0, 0.2933, 1.0], pa.float32())
-    assert (CaptionRules.version, rows_of(verdict), verdict.added["copy_similarity"]) == (2, golden, stored), BUMP
+    stored = pa.array([0.48, 0.3111, None, 0.4138, 0.48, 0.4314, 0.0191, 0.3457, 0.3509, 0.0, 0.2933, 1.0], pa.float32())
+    assert (CaptionRules.version, rows_of(verdict), verdict.added["copy_similarity"]) == (3, golden, stored), BUMP

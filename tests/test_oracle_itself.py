@@ -32,7 +32,7 @@ REASONS = {
     },
     recaption.MERGE: {"exact_duplicate"},
     recaption.WRITE: {"captioner_failed"},
-    recaption.CAPTION: {"empty", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy"},
+    recaption.CAPTION: {"empty", "thinking", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy"},
 }  # fmt: skip
 
 
@@ -206,6 +206,11 @@ def test_copy_similarity_is_one_less_the_share_of_characters_to_insert_or_delete
         (GOOD_CAPTION, None, None),
         ("", "length", ("empty", None)),
         ("12 ... 3", "stop", ("empty", None)),
+        (f"<think>A boat.</think>{GOOD_CAPTION}", "stop", ("thinking", None)),
+        ("<think> The picture shows", "length", ("thinking", None)),
+        (f"{GOOD_CAPTION}</answer>", "stop", ("thinking", None)),
+        ("<|begin_of_box|>A boat.", "stop", ("thinking", None)),
+        ("I think <3 boats | 4 oars> make <| | |> a pair.", "stop", None),
         (GOOD_CAPTION, "length", ("truncated", None)),
         (GOOD_CAPTION, "tool_calls", ("truncated", None)),
         ("“I’m sorry, but no.”", "stop", ("refusal", None)),

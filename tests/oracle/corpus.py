@@ -165,6 +165,12 @@ SCENES = (
 )
 
 
+THOUGHTS = (
+    "<think>The picture shows something.</think>{}", "The picture shows something.\n</think>\n{}", "<think>\nFirst, I look at",
+    "<answer>{}</answer>", "{}</answer>", "<|begin_of_box|>{}<|end_of_box|>", "{}<|im_end|>", "<|assistant|>\n{}",
+)  # fmt: skip
+
+
 def scene(chance: random.Random) -> str:
     """Return a caption as it should be."""
     language = chance.randrange(len(SCENES))
@@ -210,6 +216,7 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("kept", 3, lambda asked: echo(asked, 7)),
     ("kept", 4, lambda asked: near_copy(asked.alt_text, 1)),
     ("empty", 3, lambda asked: asked.chance.choice(("", " \n ", "...", "12 345", "🙂"))),
+    ("thinking", 4, lambda asked: asked.chance.choice(THOUGHTS).format(scene(asked.chance))),
     ("length", 2, lambda asked: scene(asked.chance)[:25]),
     ("content_filter", 2, lambda asked: scene(asked.chance)[:25]),
     ("refusal", 5, lambda asked: asked.chance.choice(REFUSALS)),

@@ -72,6 +72,7 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
     echoed = longest_common_run(words, words_of(instructions))
     checks: list[tuple[str, bool, float | None]] = [
         ("empty", not has_letter(caption), None),
+        ("thinking", holds_control_token(caption), None),
         ("truncated", finish_reason not in ("stop", None), None),
         ("refusal", is_refusal(caption), None),
         ("too_long", len(caption) > 800, len(caption)),
@@ -86,6 +87,14 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
 def has_letter(text: str) -> bool:
     """Say whether any character is a letter, of whatever script."""
     return any(character.isalpha() for character in text)
+
+
+def holds_control_token(caption: str) -> bool:
+    """Say whether the caption holds a tag of thinking or answer, or a name of printed characters between ``<|`` and ``|>``."""
+    names = [piece.partition("|>") for piece in caption.split("<|")[1:]]
+    closed = [name for name, end, _ in names if end]
+    tagged = any(tag in caption for tag in ("<think>", "</think>", "<answer>", "</answer>"))
+    return tagged or any(name and not any(c.isspace() or c in "<|>" for c in name) for name in closed)
 
 
 def is_file_name(alt: str) -> bool:
