@@ -16,6 +16,7 @@ from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import secretmanager
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
+from pipelines.recaption.launch import main
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, CaptionTask
 from synth.answers import AnswerStore
@@ -191,6 +192,12 @@ def test_two_keys_are_refused_without_being_quoted(secrets: SecretServer, endpoi
         spec.resolved()
     assert NAME not in str(caught.value)
     assert secrets.asked == []
+
+
+def test_a_job_that_names_two_keys_is_refused_as_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    keys = ["--set=captioner.api_key_env=CHAT_TEST_KEY", f"--set=captioner.api_key_secret={NAME}"]
+    assert main([f"--input={tmp_path}", "--output", str(tmp_path / "out"), "--dry_run", *keys]) == 2
+    assert "refused: 'captioner': captioner.api_key_env and captioner.api_key_secret" in capsys.readouterr().err
 
 
 def test_a_model_without_a_key_asks_for_no_secret(secrets: SecretServer):
