@@ -1,10 +1,11 @@
 """Rules on what a captioner wrote: drop what is no caption, or only the alt text again."""
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import eq
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from rapidfuzz import fuzz
 
-from filters.words import has_letter, measured, normalised, where, words
+from filters.words import has_letter, measured, normalised, weights, where, words
 from schemas import columns as c
 from schemas.batches import strings
 from schemas.exits import Rule, Verdict, judge
@@ -25,24 +26,31 @@ REFUSALS = (
 )  # fmt: skip
 """How a refusal begins, casefolded, with a straight apostrophe (ours)."""
 
+_CONTROL_TOKEN = re.compile(r"</?(?:think|answer)>|<\|[^\s|<>]+\|>")
+"""What the chat formats of GLM-4.1V, GLM-4.5V and Qwen set around thinking, answers, boxes and turns (ours)."""
+
 _SAME_WORD = re.compile("[a-z][a-z]")
 _LEADING_QUOTES = re.compile(r"\A[\s\"'`‘’“”„‚«»‹›「」『』＂＇]+")
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionRules:
-    """Drops captions that are no captions. Reads ``caption``, ``finish_reason`` and ``alt_text``; texts are normalised first."""
+    """Drops captions that are no captions. Reads ``caption``, ``finish_reason`` and ``alt_text``; texts are normalised first.
 
-    version: ClassVar[int] = 1
+    Where the rules measure in words, a character of an unspaced script counts for half a word (``filters.words.weights``).
+    """
+
+    version: ClassVar[int] = 3
 
     max_chars: int = 800
     """Characters at most (ours)."""
     repeat_ngram: int = 4
-    """Words of the sequence whose repetition is counted, and length of a run of one word that is repetition too (ours)."""
+    """Words of the sequence whose repetition is counted, and of a run of one word that is repetition too: 4 words in English, 8
+    characters in Chinese (ours)."""
     repeat_times: int = 3
     """Occurrences of one such sequence, overlaps included, that make a repetition (ours)."""
     echo_words: int = 8
-    """Consecutive words shared with the prompt's instructions that make an echo (ours)."""
+    """Consecutive words shared with the prompt's instructions that make an echo: 8 words in English, 16 characters in Chinese (ours)."""
     max_similarity: float = 0.95
     """Similarity to the alt text at most, 0-1 (ours)."""
     refusals: tuple[str, ...] = REFUSALS
@@ -62,6 +70,7 @@ class CaptionRules:
         return judge(
             len(texts),
             Rule("empty", ~where(has_letter, texts)),
+            Rule("thinking", where(_CONTROL_TOKEN.search, texts)),
             Rule("truncated", np.array(cut_short, np.bool_)),
             *rules,
             Rule("copy", close > self.max_similarity, close, self.max_similarity),
@@ -75,11 +84,11 @@ class CaptionRules:
         times = measured(lambda t: _most_frequent(t, self.repeat_ngram), terms)
         runs = measured(_longest_run, terms)
         echo = self._echo(terms, _folded_words(normalised(instructions)))
-        repeats = (times >= self.repeat_times) | (runs >= self.repeat_ngram)
         return [
             Rule("refusal", where(self._is_refusal, texts)),
             Rule("too_long", chars > self.max_chars, chars, self.max_chars),
-            Rule("repetition", repeats, np.maximum(times, runs), self.repeat_times),
+            Rule("repetition", times >= self.repeat_times, times, self.repeat_times),
+            Rule("repetition", runs >= self.repeat_ngram, runs, self.repeat_ngram),
             Rule("prompt_echo", echo >= self.echo_words, echo, self.echo_words),
         ]
 
@@ -90,9 +99,9 @@ class CaptionRules:
         return bool(opening) and not _SAME_WORD.match(folded, len(opening) - 1)
 
     def _echo(self, terms: Sequence[Sequence[str]], prompt: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return shape (n,): the longest run of words shared with ``prompt``, 0 where it is no echo."""
-        known = set(_ngrams(prompt, self.echo_words))
-        return measured(lambda t: 0 if known.isdisjoint(_ngrams(t, self.echo_words)) else _longest_common_run(t, prompt), terms)
+        """Return shape (n,): the length in words of the longest run shared with ``prompt``, 0 where it is no echo."""
+        known = set(_sequences(prompt, self.echo_words))
+        return measured(lambda t: 0 if known.isdisjoint(_sequences(t, self.echo_words)) else _longest_common_run(t, prompt), terms)
 
 
 def copy_similarity(caption: str, alt_text: str) -> float:
@@ -116,27 +125,35 @@ def _folded_words(text: str) -> list[str]:
     return [word.casefold() for word in words(text)]
 
 
-def _ngrams(terms: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(terms[start:] for start in range(n)), strict=False)
+def _sequences(terms: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield, from each place on, the shortest sequence of at least ``size`` words, as long as there is one."""
+    before = [0.0, *accumulate(weights(terms))]
+    for start, skipped in enumerate(before):
+        end = bisect_left(before, skipped + size)
+        if end == len(before):
+            return
+        yield tuple(terms[start:end])
 
 
-def _most_frequent(terms: Sequence[str], n: int) -> int:
-    return max(Counter(_ngrams(terms, n)).values(), default=0)
+def _most_frequent(terms: Sequence[str], size: int) -> int:
+    return max(Counter(_sequences(terms, size)).values(), default=0)
 
 
-def _longest_run(terms: Sequence[str]) -> int:
+def _longest_run(terms: Sequence[str]) -> float:
+    """Return the length in words of the longest run of one word."""
+    shares = weights(terms)
     if not any(map(eq, terms, terms[1:])):
-        return min(len(terms), 1)
-    return max((len(list(run)) for _, run in groupby(terms)), default=0)
+        return max(shares, default=0.0)
+    return max(sum(share for _, share in run) for _, run in groupby(zip(terms, shares, strict=True)))
 
 
-def _longest_common_run(left: Sequence[str], right: Sequence[str]) -> int:
-    """Return the length of the longest sequence of words that stands in both."""
+def _longest_common_run(left: Sequence[str], right: Sequence[str]) -> float:
+    """Return the length in words of the longest sequence that stands in both."""
     places: defaultdict[str, list[int]] = defaultdict(list)
     for place, word in enumerate(right):
         places[word].append(place)
-    longest, ending = 0, dict[int, int]()
-    for word in left:
-        ending = {place: ending.get(place - 1, 0) + 1 for place in places.get(word, ())}
-        longest = max(longest, *ending.values(), 0)
+    longest, ending = 0.0, dict[int, float]()
+    for word, share in zip(left, weights(left), strict=True):
+        ending = {place: ending.get(place - 1, 0.0) + share for place in places.get(word, ())}
+        longest = max(longest, *ending.values(), 0.0)
     return longest

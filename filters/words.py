@@ -13,6 +13,7 @@ T = TypeVar("T")
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Character ranges of kana, CJK ideographs and Hangul syllables, for use inside ``[]`` of a regular expression (ours)."""
 
+_ALONE = re.compile(rf"[{UNSPACED}]")
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 
@@ -28,6 +29,16 @@ def words(text: str) -> list[str]:
     (or, for Korean, few) spaces that would tell words apart (ours).
     """
     return _WORD.findall(text)
+
+
+def weights(terms: Sequence[str]) -> list[float]:
+    """Return how much of a word each of ``terms`` is: one half for a character of an unspaced script by itself, else 1.
+
+    Text in those scripts has about two characters to a word (ours). How many words a sequence holds is the sum over it.
+    """
+    if not _ALONE.search("".join(terms)):
+        return [1.0] * len(terms)
+    return [0.5 if _ALONE.match(term) else 1.0 for term in terms]
 
 
 def has_letter(text: str) -> bool:

@@ -54,6 +54,8 @@ class CaptionerSpec:
     """Longest pause before the first retry; doubles with each further one (ours)."""
     api_key_env: str = ""
     """Name of the environment variable that holds the key; empty where the server asks for none."""
+    api_key_secret: str = ""
+    """Version of a Google secret that holds the key instead, ``projects/P/secrets/S/versions/V``: for workers elsewhere."""
 
     @property
     def name(self) -> str:
@@ -92,13 +94,15 @@ class CaptionerSpec:
         """Return the spec with the name of the one model that the endpoint serves, where it names none itself.
 
         Raises ``EnvironmentFault`` where the endpoint is no address or its key is missing, and where it does not answer within
-        10 seconds, or serves several; ``ValueError`` for a model named where ``weights`` say it.
+        10 seconds, or serves several; ``ValueError`` for a model named where ``weights`` say it, for fields of ``extra`` that have
+        settings of their own, and for two keys.
         """
+        chat = self.chat
         if self.endpoint == EMBEDDED and self.model:
             raise ValueError("`model` names what an endpoint serves; what the embedded server serves is `weights`")
         if self.endpoint == EMBEDDED:
             return self
-        with self.chat.load() as client:
+        with chat.load() as client:
             if self.model:
                 return self
             found = client.models()
@@ -125,6 +129,7 @@ class CaptionerSpec:
             retries=self.retries,
             backoff_seconds=self.backoff_seconds,
             api_key_env=self.api_key_env,
+            api_key_secret=self.api_key_secret,
         )
 
     def check(self) -> None:

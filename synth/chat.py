@@ -2,17 +2,16 @@
 
 All requests of a client run in one event loop on one thread, however many threads of the worker ask. What may happen:
 
-- 429: the bound on requests in flight halves and the request waits its turn; 503 halves it too, and is retried.
-- any other 5xx, a timeout, a connection error, a body that is no chat completion: retried, with backoff and full jitter.
-- 400 and other refusals, and what is left after the last retry: the *canary* is sent, a request of a few words. If the
-  server answers it, the request was at fault (``Failure``), otherwise the server is (``EnvironmentFault``).
-- 401, 403, 404, which no request can mend: ``EnvironmentFault`` at once.
+- 429: the bound on requests in flight halves and the request waits its turn; 503 and a timeout halve it too, and are retried.
+- any other 5xx, a connection error, a body that is no chat completion: retried, with backoff and full jitter.
+- 400, 403, 404 and other refusals, and what is left after the last retry: the *canary* is sent, a request of a few words. If
+  the server answers it, the request was at fault (``Failure``), such as a text that a gateway dislikes; otherwise the server
+  is, or the key, or the address (``EnvironmentFault``).
+- 401, which no request can mend: ``EnvironmentFault`` at once.
 """
 
 import asyncio
-import os
 import queue
-import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
@@ -25,6 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, ChatRequest, Failure
+from synth.api_key import read_key
 from synth.completion import NoAnswer, Turn, read, red_square
 from synth.in_flight import InFlight
 
@@ -36,10 +36,11 @@ MAX_PAUSE = 30.0
 """Seconds between two attempts at most, also where Retry-After asks for more (ours)."""
 PATIENCE = 20
 """429s in a row that one attempt waits out (ours: minutes of waiting; a request that is too large for a quota gets 429 for ever)."""
-OVERLOADED = frozenset({429, 503})
-"""HTTP statuses that halve the bound on requests in flight."""
 START = "start a server with `python -m vllm.entrypoints.openai.api_server --model {model}`, or name one that runs: --set {role}.endpoint=http://HOST:8000/v1"
-KEY = "put a key that is valid there into an environment variable, and name it: --set {role}.api_key_env=NAME"
+KEY = (
+    "put a key that is valid there into an environment variable, or into Google Secret Manager, and name it: "
+    "--set {role}.api_key_env=NAME or --set {role}.api_key_secret=projects/P/secrets/S/versions/V"
+)
 ADVICE: Mapping[int, str] = MappingProxyType(
     {
         401: KEY,
@@ -47,7 +48,7 @@ ADVICE: Mapping[int, str] = MappingProxyType(
         404: "the endpoint ends in /v1 as a rule, and {endpoint}/models lists the models that it serves",
     }
 )
-"""What to do about the HTTP statuses that no other request will mend."""
+"""What to do about the HTTP statuses that blame key or address, where the canary gets them."""
 BLIND = "it answers texts but not images: serve a vision-language model, or work from descriptions: --set {role}.prompt=recaption_described"
 
 
@@ -74,6 +75,8 @@ class ChatSpec:
     """Longest pause before the first retry; doubles with each further one, up to ``MAX_PAUSE``."""
     api_key_env: str = ""
     """Name of the environment variable that holds the key; empty where the server asks for none."""
+    api_key_secret: str = ""
+    """Version of a Google secret that holds the key instead, ``projects/P/secrets/S/versions/V``: read by each worker."""
     role: str = "captioner"
     """Section of the job that this model stands in: names its failures and the settings in messages."""
 
@@ -81,6 +84,8 @@ class ChatSpec:
         reserved = self.extra.keys() & {"model", "messages", "temperature", "top_p", "max_tokens", "seed", "stream", "n"}
         if reserved:
             raise ValueError(f"{self.role}.extra must not set {sorted(reserved)}")
+        if self.api_key_env and self.api_key_secret:
+            raise ValueError(f"{self.role}.api_key_env and {self.role}.api_key_secret each name a key: set one of them")
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -101,9 +106,10 @@ class ChatClient:
 
     def __init__(self, spec: ChatSpec, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.spec = spec
-        self._secret = _key(spec)
+        address = _address(spec)
+        self._secret = read_key(spec.role, variable=spec.api_key_env, secret=spec.api_key_secret)
         self._http = httpx.AsyncClient(
-            base_url=_address(spec),
+            base_url=address,
             headers={"Authorization": f"Bearer {self._secret}"} if self._secret else {},
             timeout=None,  # noqa: S113 - each attempt as a whole has its time
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=most),
@@ -188,11 +194,11 @@ class ChatClient:
             self._verdict = asyncio.create_task(self._ping(Turn("Say hello.")))
         return await asyncio.shield(self._verdict)
 
-    async def _ping(self, turn: Turn, advice: str = START) -> EnvironmentFault | None:
+    async def _ping(self, turn: Turn, advice: str = "") -> EnvironmentFault | None:
         try:
             await self._patient({**self.spec.identity, "max_tokens": 1, "messages": turn.messages()})
         except NoAnswer as missing:
-            return self._fault(str(missing), advice)
+            return self._fault(str(missing), advice or ADVICE.get(missing.status, START))
         except EnvironmentFault as fault:
             return fault
         return None
@@ -233,10 +239,10 @@ class ChatClient:
             try:
                 answer = await self._post(body)
             except NoAnswer as missing:
-                if missing.status in OVERLOADED:
+                if missing.overload:
                     self._in_flight.halve(cuts)
-                if missing.status in ADVICE:
-                    raise self._fault(str(missing), ADVICE[missing.status]) from missing
+                if missing.status == 401:
+                    raise self._fault(str(missing), KEY) from missing
                 raise
             self._in_flight.grow()
             return answer
@@ -247,7 +253,7 @@ class ChatClient:
             async with asyncio.timeout(self.spec.timeout_seconds):
                 response = await self._http.post("chat/completions", json=body)
         except TimeoutError as error:
-            raise NoAnswer("broken", f"no answer within {self.spec.timeout_seconds:g} s") from error
+            raise NoAnswer("broken", f"no answer within {self.spec.timeout_seconds:g} s", overload=True) from error
         except httpx.RequestError as error:
             raise NoAnswer("broken", f"{type(error).__name__}: {error}") from error
         return read(response, time.monotonic() - began, self._secret)
@@ -279,21 +285,4 @@ def _address(spec: ChatSpec) -> httpx.URL:
     raise EnvironmentFault(
         f"expected an address like http://HOST:8000/v1, without user, password or query, found {found}; "
         f"--set {spec.role}.endpoint=..., and for a key --set {spec.role}.api_key_env=NAME"
-    )
-
-
-def _key(spec: ChatSpec) -> str:
-    """Return the key, empty where none is asked for. No message quotes it, nor a name that may be the key itself."""
-    if not spec.api_key_env:
-        return ""
-    if not re.fullmatch("[A-Z][A-Z0-9_]*", spec.api_key_env):
-        raise EnvironmentFault(
-            f"expected {spec.role}.api_key_env to name an environment variable in capitals, found something else; never put the key there"
-        )
-    key = os.environ.get(spec.api_key_env, "").strip()
-    if key and key.isascii() and key.isprintable():
-        return key
-    found = "characters that no HTTP header can hold" if key else "nothing"
-    raise EnvironmentFault(
-        f"expected the key of {spec.endpoint} in the environment variable {spec.api_key_env}, found {found}; export {spec.api_key_env}=..."
     )

@@ -18,6 +18,8 @@ from schemas.protocols import Answer
 
 EXCERPT = 200
 """Characters of a response that an error message quotes (ours)."""
+OVERLOADED = frozenset({429, 503})
+"""HTTP statuses of a server that has too much to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,19 @@ def red_square() -> bytes:
 class NoAnswer(Exception):
     """An attempt that brought no answer; the message says what was found instead."""
 
-    def __init__(self, kind: Literal["throttled", "broken", "refused"], found: str, status: int = 0, retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        kind: Literal["throttled", "broken", "refused"],
+        found: str,
+        status: int = 0,
+        retry_after: float = 0.0,
+        *,
+        overload: bool = False,
+    ) -> None:
         super().__init__(found)
         self.kind = kind
+        self.overload = overload
+        """Whether the server has too much to do, and fewer requests should be in flight."""
         self.status = status
         """HTTP status, 0 where no response came."""
         self.retry_after = retry_after
@@ -105,7 +117,7 @@ def excerpt(response: httpx.Response, secret: str) -> str:
 def _no_answer(response: httpx.Response, secret: str) -> NoAnswer:
     status = response.status_code
     kind = "throttled" if status == 429 else "broken" if response.is_server_error else "refused"
-    return NoAnswer(kind, f"HTTP {status}: {excerpt(response, secret)}", status, _retry_after(response))
+    return NoAnswer(kind, f"HTTP {status}: {excerpt(response, secret)}", status, _retry_after(response), overload=status in OVERLOADED)
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filters.caption_rules import REFUSALS, CaptionRules
 from schemas import columns as c
 from schemas.batches import from_rows
 from schemas.exits import Verdict
+from tests.oracle import text_rules
 
 BUMP = "the result of this filter changed: if that is meant, raise its `version` and the literals here together"
 INSTRUCTIONS = (
     "Rewrite the alt text below into one precise caption. Keep names and places, and drop what nobody can see in the image. "
-    "保留图片中的专有名词和地名。"
+    "保留图片中的专有名词和地名，去掉看不见的内容。"
 )
 GOOD = "A Northern Cardinal perched on a tree branch, set against a clear blue sky."
 
@@ -56,6 +59,40 @@ def test_a_caption_that_describes_stays(caption: str, alt_text: str | None):
 @pytest.mark.parametrize("caption", [None, "", "  \n", "...", "12345", "★★★ 2019"])
 def test_a_caption_without_a_letter_is_empty(caption: str | None):
     assert the_row(caption) == ("empty", None, None)
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        f"<think>The user wants a caption.</think><answer>{GOOD}</answer>",
+        "<think>\nLet me look at the bird",
+        f"The bird is red.\n</think>\n{GOOD}",
+        f"<answer>{GOOD}",
+        f"{GOOD}</answer>",
+        f"<|begin_of_box|>{GOOD}<|end_of_box|>",
+        f"{GOOD}<|end_of_box|>",
+        f"{GOOD}<|im_end|>",
+        f"{GOOD} <|endoftext|>",
+        f"<|reserved_special_token_0|>{GOOD}",
+        "一只红色的鸟<|end▁of▁turn|>",
+    ],
+)
+def test_a_caption_with_a_control_token_is_thinking(caption: str):
+    assert the_row(caption) == ("thinking", None, None)
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "A cat that seems to think <about> the answer.",
+        "A poster that reads <thinking> and <answers>.",
+        "A board with the sums 2 <| 3 and 4 |> 1 in chalk.",
+        "A neon sign that reads <||> above a door.",
+        "A label <b>oak</b> on a table.",
+    ],
+)
+def test_angle_brackets_alone_are_no_control_token(caption: str):
+    assert the_row(caption) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -135,14 +172,52 @@ def test_a_sequence_of_four_words_may_occur_twice_but_not_three_times():
 
 def test_the_same_word_may_stand_three_times_in_a_row_but_not_four_times():
     assert the_row("A very very very old house")[0] is None
-    assert the_row("A very Very, VERY very old house") == ("repetition", 4, 3)
-    assert the_row("A very very very very very very old house") == ("repetition", 6, 3)
+    assert the_row("A very Very, VERY very old house") == ("repetition", 4, 4)
+    assert the_row("A very very very very very old house") == ("repetition", 5, 4)
 
 
-def test_characters_of_unspaced_scripts_are_the_words_that_repeat():
-    assert the_row("山山山的照片")[0] is None
-    assert the_row("山山山山的照片") == ("repetition", 4, 3)
-    assert the_row("雪山小屋，雪山小屋，红色的雪山小屋") == ("repetition", 3, 3)
+def test_a_long_run_of_one_word_is_a_sequence_that_repeats_before_it_is_a_run():
+    assert the_row("A very very very very very very old house") == ("repetition", 3, 3)
+
+
+def test_a_run_and_a_sequence_are_each_held_against_their_own_threshold():
+    rules = CaptionRules(repeat_ngram=3, repeat_times=9)
+    captions = ["so so old", "so so so old", "so so so so old", "a b c " * 9]
+    assert rows_of(judged(*({"caption": caption} for caption in captions), rules=rules)) == [
+        (None, None, None),
+        ("repetition", 3, 3),
+        ("repetition", 4, 3),
+        ("repetition", 9, 9),
+    ]
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "绿色的山坡，绿色的山谷，绿色的山顶",
+        "雪山小屋，雪山小屋，红色的雪山小屋",
+        "山下有小木屋，山下有小木屋，山下有小木屋旁",
+        "哈哈哈哈哈哈哈，一块写着笑声的招牌",
+        "赤い屋根の家、赤い屋根の塔、赤い屋根の店",
+        "red手机壳case, red手机壳case, new red手机壳case",
+    ],
+)
+def test_a_few_characters_of_an_unspaced_script_may_repeat(caption: str):
+    assert the_row(caption)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("caption", "value", "threshold"),
+    [
+        ("雪山脚下的小木屋，雪山脚下的小木屋，红色的雪山脚下的小木屋", 3, 3),
+        ("哈哈哈哈哈哈哈哈，一块写着笑声的招牌", 4, 4),
+        ("哈哈哈哈哈哈哈哈哈，一块写着笑声的招牌", 4.5, 4),
+        ("red手机壳套case, red手机壳套case, new red手机壳套case", 3, 3),
+        ("The sign says 谢谢您光临 A, 谢谢您光临 b, 谢谢您光临 c, says 谢谢您光临 A, says 谢谢您光临 A", 3, 3),
+    ],
+)
+def test_two_characters_of_an_unspaced_script_make_a_word_that_repeats(caption: str, value: float, threshold: float):
+    assert the_row(caption) == ("repetition", value, threshold)
 
 
 def test_eight_words_of_the_instructions_are_an_echo_and_seven_are_not():
@@ -160,9 +235,28 @@ def test_the_longest_of_several_echoes_is_reported():
     assert the_row(caption) == ("prompt_echo", 9, 8)
 
 
-def test_an_echo_of_chinese_instructions_counts_characters():
-    assert the_row("图片中的专有名字")[0] is None
-    assert the_row("图片中的专有名词") == ("prompt_echo", 8, 8)
+def test_sixteen_characters_of_chinese_instructions_are_an_echo_and_fifteen_are_not():
+    assert the_row("图片中的专有名词和地名去掉看不")[0] is None
+    assert the_row("图片中的专有名词和地名去掉看不见") == ("prompt_echo", 8, 8)
+    assert the_row("油画，图片中的专有名词和地名，去掉看不见的内心") == ("prompt_echo", 9, 8)
+    assert the_row("留图片中的专有名词和地名，去掉看不见") == ("prompt_echo", 8.5, 8)
+
+
+def test_an_echo_may_run_across_scripts():
+    assert the_row("A dog, see in the image: 保留图片中的专家")[0] is None
+    assert the_row("A dog, see in the image: 保留图片中的专有") == ("prompt_echo", 8, 8)
+
+
+MIXED = st.lists(st.sampled_from(["a", "B", "cat", "dog", "山", "水", "の", "가", " ", ", "]), max_size=24).map("".join)
+
+
+@given(first=MIXED, shared=MIXED, last=MIXED)
+@settings(max_examples=300, deadline=None)
+def test_text_of_mixed_scripts_is_measured_as_the_oracle_measures_it(first: str, shared: str, last: str):
+    caption, instructions = f"{first} {shared}", f"{shared} {last}"
+    batch = from_rows([{"caption": caption, "finish_reason": "stop"}], pa.schema([c.CAPTION, c.ALT_TEXT, c.FINISH_REASON]))
+    ((reason, value, _),) = rows_of(CaptionRules()(batch, instructions=instructions))
+    assert (reason, value) == (text_rules.caption_fault(text_rules.clean(caption), "stop", instructions, 0.0) or (None, None))
 
 
 def test_a_caption_that_is_the_alt_text_is_a_copy():
@@ -209,6 +303,9 @@ def test_copy_similarity_is_stored_for_dropped_captions_too_in_the_declared_type
     ("caption", "finish", "reason"),
     [
         ("...", "length", "empty"),
+        ("<|1|>", "length", "empty"),
+        ("<think>I'm sorry", "length", "thinking"),
+        ("<answer>I'm sorry, I cannot", "stop", "thinking"),
         ("I'm sorry", "length", "truncated"),
         ("I'm sorry " + "x" * 800, "stop", "refusal"),
         ("go " * 300, "stop", "too_long"),
@@ -244,10 +341,13 @@ def test_golden_caption_rules():
         {"caption": GOOD, "alt_text": singing},
         {"caption": "梅斯蒂亚山间村庄, 绿意环绕的乡村风光", "alt_text": "2019.07.30 梅斯蒂亚 乌树故里,雪山脚下的绝美山村"},
         {"caption": None, "alt_text": singing},
+        {"caption": f"<think>A bird.</think>{GOOD}", "alt_text": singing, "finish_reason": "length"},
         {"caption": GOOD, "alt_text": singing, "finish_reason": "length"},
         {"caption": "I’m sorry, I cannot see it.", "alt_text": singing},
         {"caption": "A " + "long " * 2 + "x" * 800, "alt_text": singing},
         {"caption": "a red bird " * 5, "alt_text": singing},
+        {"caption": "a very very very very red bird", "alt_text": singing},
+        {"caption": "绿色的山坡，绿色的山谷，绿色的山顶", "alt_text": singing},
         {"caption": "Rewrite the alt text below into one precise bird", "alt_text": singing},
         {"caption": "a northern cardinal singing", "alt_text": singing},
     )
@@ -255,12 +355,15 @@ def test_golden_caption_rules():
         (None, None, None),
         (None, None, None),
         ("empty", None, None),
+        ("thinking", None, None),
         ("truncated", None, None),
         ("refusal", None, None),
         ("too_long", 812.0, 800.0),
         ("repetition", 4.0, 3.0),
+        ("repetition", 4.0, 4.0),
+        (None, None, None),
         ("prompt_echo", 8.0, 8.0),
         ("copy", 1.0, 0.95),
     ]
-    stored = pa.array([0.48, 0.3111, None, 0.48, 0.4314, 0.0191, 0.3457, 0.2933, 1.0], pa.float32())
-    assert (CaptionRules.version, rows_of(verdict), verdict.added["copy_similarity"]) == (1, golden, stored), BUMP
+    stored = pa.array([0.48, 0.3111, None, 0.4138, 0.48, 0.4314, 0.0191, 0.3457, 0.3509, 0.0, 0.2933, 1.0], pa.float32())
+    assert (CaptionRules.version, rows_of(verdict), verdict.added["copy_similarity"]) == (3, golden, stored), BUMP

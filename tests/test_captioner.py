@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, CaptionTask, Failure
 from synth.answers import AnswerStore
 from synth.captioner import CaptionerSpec, ServedCaptioner
+from synth.chat import ChatSpec
 from synth.prompt import Prompt, load_prompt
 from tests.scripted_server import Call, Reply, Script, ScriptedServer, answer, die_after, error
 
@@ -224,10 +225,20 @@ def test_whatever_changes_a_caption_changes_the_digest(changed: dict[str, Any]):
         {"retries": 0},
         {"backoff_seconds": 2.0},
         {"api_key_env": "K"},
+        {"api_key_secret": "projects/p/secrets/s/versions/1"},
     ],
 )
 def test_where_and_how_fast_the_model_is_asked_leaves_the_digest(changed: dict[str, Any]):
     assert replace(SPEC, **changed).digest == SPEC.digest
+
+
+def test_whatever_is_set_of_how_the_model_is_asked_reaches_the_client():
+    shared = [f.name for f in fields(ChatSpec) if f.name in {f.name for f in fields(CaptionerSpec)}]
+    others = {"endpoint": "http://y/v1", "model": "n", "extra": {"min_p": 0.1}, "api_key_env": "K", "api_key_secret": "S"}
+    for name in shared:
+        value = others[name] if name in others else getattr(SPEC, name) + 1
+        assert getattr(replace(SPEC, **{name: value}).chat, name) == value
+    assert len(shared) >= 12
 
 
 def test_editing_a_prompt_file_changes_the_digest(tmp_path: Path):

@@ -160,7 +160,7 @@ def test_whatever_changes_an_answer_changes_the_key(changed: dict[str, Any]):
     "changed",
     [
         {"endpoint": "http://y/v1"}, {"timeout_seconds": 1.0}, {"max_in_flight": 1}, {"retries": 0},
-        {"backoff_seconds": 9.0}, {"api_key_env": "K"}, {"role": "judge"},
+        {"backoff_seconds": 9.0}, {"api_key_env": "K"}, {"api_key_secret": "projects/p/secrets/s/versions/1"}, {"role": "judge"},
     ],
 )  # fmt: skip
 def test_where_and_how_fast_a_model_is_asked_leaves_the_key(changed: dict[str, Any]):
@@ -216,6 +216,28 @@ def test_overload_halves_the_bound_and_nothing_is_lost(status: int):
     assert all(isinstance(f, Answer) for f in found)
     assert server.calls[12].in_flight <= 4, "the fifth call after the refusals waits until one of the first four is answered"
     assert len(server.calls) == 48
+
+
+def test_requests_that_time_out_together_halve_the_bound_once_and_nothing_is_lost():
+    four, never, more = threading.Barrier(4, timeout=5), threading.Event(), threading.Event()
+    overtaken: list[bool] = []
+
+    def late_for_the_first_eight(call: Call) -> Reply:
+        if call.number < 8:
+            return Reply(hold=never)
+        if call.number < 12:
+            four.wait()
+            overtaken.append(more.wait(0.2))
+        else:
+            more.set()
+        return answer(call)
+
+    with serving(late_for_the_first_eight, max_in_flight=8, timeout_seconds=1.0) as (server, client):
+        found = outcomes(client, requests(24))
+        never.set()
+    assert all(isinstance(f, Answer) for f in found)
+    assert len(server.calls) == 32
+    assert overtaken == [False] * 4, "no fifth request is sent while four are under way"
 
 
 def test_a_server_that_bears_two_at_a_time_answers_everything_asked_of_sixteen():
@@ -392,13 +414,18 @@ def test_a_request_that_is_refused_fails_alone_and_at_once():
     assert server.canaries == 1
 
 
-@pytest.mark.parametrize("status", [302, 405, 413, 415, 422])
-def test_other_refusals_are_not_asked_again(status: int):
-    with serving(lambda call: error(status) if call.alt_text else answer(call)) as (server, client):
-        (found,) = outcomes(client, requests(1))
-    assert isinstance(found, Failure)
-    assert f"HTTP {status}" in found.error
-    assert len(server.alt_texts) == 1
+@pytest.mark.parametrize("status", [302, 403, 404, 405, 413, 415, 422])
+def test_one_request_that_a_server_or_the_gateway_before_it_refuses_fails_alone_and_is_not_asked_again(status: int):
+    def dislike_two(call: Call) -> Reply:
+        return error(status, "blocked by rule 949110") if call.alt_text == "boat number 2" else answer(call)
+
+    with serving(dislike_two) as (server, client):
+        found = outcomes(client, requests(5))
+    (failure,) = [f for f in found if isinstance(f, Failure)]
+    assert found[2] is failure
+    assert failure.reason == "captioner_failed"
+    assert f"HTTP {status}" in failure.error
+    assert (server.alt_texts.count("boat number 2"), server.canaries) == (1, 1)
 
 
 def test_a_request_that_breaks_the_server_each_time_fails_alone_after_the_last_retry():
@@ -445,16 +472,35 @@ def test_what_was_answered_before_the_server_died_comes_before_the_fault():
     assert "python -m vllm" in message
 
 
+def test_a_wrong_key_stops_the_run_without_a_second_try():
+    with serving(lambda _: error(401, "no such key"), max_in_flight=1) as (server, client):
+        message = fault_of(lambda: list(client.ask(requests(9))))
+    assert "HTTP 401" in message
+    assert "no such key" in message
+    assert "--set captioner.api_key_env=NAME" in message
+    assert "--set captioner.api_key_secret=" in message
+    assert len(server.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "advice"), [(401, "--set captioner.api_key_env=NAME"), (403, "--set captioner.api_key_env=NAME"), (404, "/v1/models")]
 )
-def test_a_wrong_key_or_model_stops_the_run_without_a_second_try(status: int, advice: str):
-    with serving(lambda _: error(status, "no such thing"), max_in_flight=1) as (server, client):
+def test_a_canary_that_is_refused_for_key_or_address_stops_the_run_and_the_message_says_what_to_do(status: int, advice: str):
+    with serving(lambda call: error(403 if call.alt_text else status, "no such thing"), max_in_flight=1) as (server, client):
         message = fault_of(lambda: list(client.ask(requests(9))))
     assert f"HTTP {status}" in message
     assert "no such thing" in message
     assert advice in message
-    assert len(server.calls) == 1
+    assert server.canaries == 1
+    assert len(server.alt_texts) == len(set(server.alt_texts)), "no request is tried a second time"
+
+
+@pytest.mark.parametrize(("status", "advice"), [(401, "api_key_env=NAME"), (403, "api_key_env=NAME"), (404, "/v1/models")])
+def test_a_wrong_key_or_address_is_found_before_the_run(status: int, advice: str):
+    with serving(lambda _: error(status, "no such thing")) as (_, client):
+        message = fault_of(lambda: client.check(image=True))
+    assert "no such thing" in message
+    assert advice in message
 
 
 # Checks before a run.
@@ -541,7 +587,7 @@ def test_a_check_of_a_server_that_answers_passes_and_is_cheap():
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
 
 
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
 def test_a_model_without_eyes_is_found_before_the_run(status: int):
     with serving(lambda call: error(status, "image input is not supported") if call.images else answer(call), retries=0) as (_, client):
         client.check()

@@ -32,7 +32,7 @@ REASONS = {
     },
     recaption.MERGE: {"exact_duplicate"},
     recaption.WRITE: {"captioner_failed"},
-    recaption.CAPTION: {"empty", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy"},
+    recaption.CAPTION: {"empty", "thinking", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy"},
 }  # fmt: skip
 
 
@@ -206,6 +206,11 @@ def test_copy_similarity_is_one_less_the_share_of_characters_to_insert_or_delete
         (GOOD_CAPTION, None, None),
         ("", "length", ("empty", None)),
         ("12 ... 3", "stop", ("empty", None)),
+        (f"<think>A boat.</think>{GOOD_CAPTION}", "stop", ("thinking", None)),
+        ("<think> The picture shows", "length", ("thinking", None)),
+        (f"{GOOD_CAPTION}</answer>", "stop", ("thinking", None)),
+        ("<|begin_of_box|>A boat.", "stop", ("thinking", None)),
+        ("I think <3 boats | 4 oars> make <| | |> a pair.", "stop", None),
         (GOOD_CAPTION, "length", ("truncated", None)),
         (GOOD_CAPTION, "tool_calls", ("truncated", None)),
         ("“I’m sorry, but no.”", "stop", ("refusal", None)),
@@ -219,7 +224,16 @@ def test_copy_similarity_is_one_less_the_share_of_characters_to_insert_or_delete
         ("a b a b a b a b", "stop", ("repetition", 3)),
         ("so very very Very VERY wide", "stop", ("repetition", 4)),
         ("so very very very wide", "stop", None),
-        ("哈哈哈哈", "stop", ("repetition", 4)),
+        ("so very very very very very wide", "stop", ("repetition", 5)),
+        ("go go go go go go", "stop", ("repetition", 3)),
+        ("哈哈哈哈哈哈哈", "stop", None),
+        ("哈哈哈哈哈哈哈哈", "stop", ("repetition", 4)),
+        ("哈哈哈哈哈哈哈哈哈", "stop", ("repetition", 4.5)),
+        ("绿色的山，绿色的水，绿色的树", "stop", None),
+        ("雪山脚下的小木屋，雪山脚下的小木屋，雪山脚下的小木屋", "stop", ("repetition", 3)),
+        ("雪山下的小木屋，雪山下的小木屋，红色，雪山下的小木屋", "stop", None),
+        ("red手机壳套case, red手机壳套case, new red手机壳套case", "stop", ("repetition", 3)),
+        ("red手机壳case, red手机壳case, new red手机壳case", "stop", None),
         ("paragraph about what the picture shows plainly and", "stop", ("prompt_echo", 8)),
         ("A paragraph: about what the PICTURE shows, plainly. Or", "stop", None),
     ],
@@ -228,6 +242,18 @@ def test_caption_rules_give_the_answers_worked_out_by_hand(
     caption: str, finish_reason: str | None, fault: tuple[str, float | None] | None
 ) -> None:
     assert text_rules.caption_fault(caption, finish_reason, INSTRUCTIONS, 0.0) == fault
+
+
+@pytest.mark.parametrize(
+    ("caption", "fault"),
+    [
+        ("一幅油画保留图片中的专有名词和地名去掉", None),
+        ("一幅油画保留图片中的专有名词和地名，去掉看", ("prompt_echo", 8)),
+        ("保留图片中的专有名词和地名去掉看不见", ("prompt_echo", 9)),
+    ],
+)
+def test_two_characters_of_a_spaceless_script_are_as_long_as_a_word(caption: str, fault: tuple[str, float] | None) -> None:
+    assert text_rules.caption_fault(caption, "stop", "请保留图片中的专有名词和地名，去掉看不见的内容。", 0.0) == fault
 
 
 def test_a_caption_is_a_copy_above_the_threshold_and_not_at_it() -> None:

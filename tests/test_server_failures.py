@@ -105,7 +105,7 @@ def test_truncated_bodies_hung_up_connections_and_500s_lose_nothing(pool: Path, 
     assert SAMPLES * 1.25 < len(server.alt_texts) < SAMPLES * 2
 
 
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("status", [400, 403, 500])
 def test_a_sample_that_no_attempt_gets_past_the_server_is_one_dead_letter(pool: Path, tmp_path: Path, status: int):
     with ScriptedServer(for_one(error(status, "cannot be captioned"))) as server:
         jobs.run(*flags(pool, tmp_path / "out", server))

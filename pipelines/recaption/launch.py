@@ -33,8 +33,8 @@ _STEP = re.compile(r" \[while running '[^']*'\]$")
 
 
 @dataclass(frozen=True)
-class ServedCaptioner:
-    """Makes, in a worker, the client of the captioner, with the answers of earlier attempts."""
+class CaptionerOnEndpoint:
+    """A ``CaptionerBackend``: makes, in a worker, the client of the captioner, with the answers of earlier attempts."""
 
     spec: CaptionerSpec
     answers: str
@@ -76,7 +76,7 @@ def run(plan: Plan, command: flags.Command) -> int:
     if commit.read_manifest(plan.run) is None:
         look = _watched(plan) if command.is_local else None
         with storage.locked(plan.lock), serving(plan.job.captioner) as captioner, progress.shown(look):
-            execute(plan, ServedCaptioner(captioner, plan.answers, command.workers), command)
+            execute(plan, CaptionerOnEndpoint(captioner, plan.answers, command.workers), command)
     print(summary(plan))
     return 0
 

@@ -149,15 +149,26 @@ REFUSALS = (
     "UNABLE TO load the picture.", "抱歉，我看不到这张图片。", "对不起，图片没有显示。", "很抱歉，无法描述这张照片。",
     "我无法查看图片内容。", "我不能描述这张图片。", "作为一个语言模型，我看不到图片。", "作为AI助手，我没有视觉。",
 )  # fmt: skip
-REFRAINS = ("a dog sits on the sofa, ", "一只猫坐在沙发上，", "very ", "哈", "on and off ", "Der Hund schläft. ")
-ALMOST_STUCK = ("A dog sits on a rug; a dog sits on a rug, then it leaves.", "A very very very wide river 哈哈哈 flows.")
-"""A phrase twice, a word three times in a row: one less than it takes."""
+REFRAINS = ("a dog sits on the sofa, ", "一只猫坐在沙发上，", "very ", "哈哈", "on and off ", "Der Hund schläft. ")
+ALMOST_STUCK = (
+    "A dog sits on a rug; a dog sits on a rug, then it leaves.",
+    "A very very very wide river 哈哈哈哈哈哈哈 flows.",
+    "绿色的山坡，绿色的山谷，绿色的山顶。",
+)
+"""A phrase twice, a word three times in a row, a few characters three times: less than it takes."""
+JUST_STUCK = ("A very very very very wide river flows.", "一条很很很很很很很很宽的河。")
 SCENES = (
     "{2} {1} stands {0}, and soft light from the left falls on its surface.",
     "画面中央是一件{2}{1}，位于{0}，光线从左侧照过来，背景十分安静。",
     "画面の中央に{2}{1}があり、{0}で左から柔らかな光が当たっています。",
     "화면 가운데에 {2} {1}, {0} 쪽에서 부드러운 빛이 비치고 있습니다.",
 )
+
+
+THOUGHTS = (
+    "<think>The picture shows something.</think>{}", "The picture shows something.\n</think>\n{}", "<think>\nFirst, I look at",
+    "<answer>{}</answer>", "{}</answer>", "<|begin_of_box|>{}<|end_of_box|>", "{}<|im_end|>", "<|assistant|>\n{}",
+)  # fmt: skip
 
 
 def scene(chance: random.Random) -> str:
@@ -205,11 +216,13 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("kept", 3, lambda asked: echo(asked, 7)),
     ("kept", 4, lambda asked: near_copy(asked.alt_text, 1)),
     ("empty", 3, lambda asked: asked.chance.choice(("", " \n ", "...", "12 345", "🙂"))),
+    ("thinking", 4, lambda asked: asked.chance.choice(THOUGHTS).format(scene(asked.chance))),
     ("length", 2, lambda asked: scene(asked.chance)[:25]),
     ("content_filter", 2, lambda asked: scene(asked.chance)[:25]),
     ("refusal", 5, lambda asked: asked.chance.choice(REFUSALS)),
     ("too_long", 3, lambda asked: invented(asked.chance, asked.chance.choice((801, 1200)))),
     ("repetition", 4, lambda asked: stuck(asked.chance)),
+    ("repetition", 2, lambda asked: asked.chance.choice(JUST_STUCK)),
     ("prompt_echo", 3, lambda asked: echo(asked, asked.chance.choice((8, 12)))),
     ("copy", 3, lambda asked: shouted(asked.alt_text)),
     ("copy", 4, lambda asked: near_copy(asked.alt_text, 0)),

@@ -68,14 +68,16 @@ def alt_text_fault(alt: str) -> Fault | None:
 def caption_fault(caption: str, finish_reason: str | None, instructions: str, copy_similarity: float) -> Fault | None:
     """Return the first rule that the cleaned caption breaks; None means that it stays."""
     words = words_of(caption)
-    repeats = most_repeats(words)
+    repeats, stuck = most_repeats(words), longest_stutter(words)
     echoed = longest_common_run(words, words_of(instructions))
     checks: list[tuple[str, bool, float | None]] = [
         ("empty", not has_letter(caption), None),
+        ("thinking", holds_control_token(caption), None),
         ("truncated", finish_reason not in ("stop", None), None),
         ("refusal", is_refusal(caption), None),
         ("too_long", len(caption) > 800, len(caption)),
-        ("repetition", repeats is not None, repeats),
+        ("repetition", repeats >= 3, repeats),
+        ("repetition", stuck >= 4, stuck),
         ("prompt_echo", echoed >= 8, echoed),
         ("copy", copy_similarity > 0.95, copy_similarity),
     ]
@@ -85,6 +87,14 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
 def has_letter(text: str) -> bool:
     """Say whether any character is a letter, of whatever script."""
     return any(character.isalpha() for character in text)
+
+
+def holds_control_token(caption: str) -> bool:
+    """Say whether the caption holds a tag of thinking or answer, or a name of printed characters between ``<|`` and ``|>``."""
+    names = [piece.partition("|>") for piece in caption.split("<|")[1:]]
+    closed = [name for name, end, _ in names if end]
+    tagged = any(tag in caption for tag in ("<think>", "</think>", "<answer>", "</answer>"))
+    return tagged or any(name and not any(c.isspace() or c in "<|>" for c in name) for name in closed)
 
 
 def is_file_name(alt: str) -> bool:
@@ -107,15 +117,27 @@ def is_refusal(caption: str) -> bool:
     return any(re.match(re.escape(opening) + (r"(?![a-z])" if re.search("[a-z]$", opening) else ""), said) for opening in REFUSALS)
 
 
-def most_repeats(words: list[str]) -> int | None:
-    """Return how often the caption repeats itself, None where it does not.
+def length_of(words: list[str]) -> float:
+    """Return the length of a text: 1 for each word, and a half for each character of a spaceless script, two of which make a word."""
+    return sum(0.5 if is_spaceless(word[0]) else 1.0 for word in words)
 
-    It does where four words in a row stand in it three times (overlaps count), or one word four times in a row.
+
+def most_repeats(words: list[str]) -> int:
+    """Return how often the most frequent sequence of length 4 stands in the caption, overlaps counted.
+
+    Where words and spaceless characters mix and no sequence is 4 long exactly, the next longer one counts.
     """
-    fours = Counter(tuple(words[i : i + 4]) for i in range(len(words) - 3))
-    most = max(fours.values(), default=0)
-    longest = max((longest_run(words, word) for word in set(words)), default=0)
-    return max(most, longest) if most >= 3 or longest >= 4 else None
+    found: Counter[tuple[str, ...]] = Counter()
+    for start in range(len(words)):
+        tail = words[start : start + 8]  # eight halves are 4 already
+        enough = [tail[:count] for count in range(1, len(tail) + 1) if length_of(tail[:count]) >= 4]
+        found.update(map(tuple, enough[:1]))
+    return max(found.values(), default=0)
+
+
+def longest_stutter(words: list[str]) -> float:
+    """Return the length of the longest run of one and the same word."""
+    return max((longest_run(words, word) * length_of([word]) for word in set(words)), default=0.0)
 
 
 def longest_run(items: list[str] | list[bool], wanted: str | bool) -> int:
@@ -127,11 +149,11 @@ def longest_run(items: list[str] | list[bool], wanted: str | bool) -> int:
     return longest
 
 
-def longest_common_run(a: list[str], b: list[str]) -> int:
-    """Return the largest number of consecutive words that stand in both lists."""
-    longest, above = 0, [0] * (len(b) + 1)
+def longest_common_run(a: list[str], b: list[str]) -> float:
+    """Return the length of the longest sequence of consecutive words that stands in both lists."""
+    longest, above = 0.0, [0.0] * (len(b) + 1)
     for word in a:
-        row = [0] + [above[j] + 1 if word == other else 0 for j, other in enumerate(b)]
+        row = [0.0] + [above[j] + length_of([word]) if word == other else 0.0 for j, other in enumerate(b)]
         longest, above = max(longest, *row), row
     return longest
 
