@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -24,8 +24,18 @@ from schemas.protocols import Answer
 GROUP = 16
 """Answers in a segment where files cannot grow: an upload for each would cost more than what a killed worker loses (ours)."""
 
-
+_SUFFIX = ".jsonl"
 _ANSWER = TypeAdapter(Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a look at one segment tells, while it is being written or after a kill."""
+
+    requests: int
+    """Distinct requests of its split, 0 where the header cannot be read."""
+    keys: frozenset[str]
+    """The requests that it answers."""
 
 
 class Storage(Protocol):
@@ -122,7 +132,7 @@ class SplitAnswers:
             return
         lines = list(self._held)
         if self._group > 1 or not self._path:
-            self._path = f"{self._folder}/{uuid.uuid4().hex}.jsonl"
+            self._path = f"{self._folder}/{uuid.uuid4().hex}{_SUFFIX}"
             lines.insert(0, self._header())
         if self._group == 1:
             self._held = []  # given up before it is written: half a line must never be followed by another
@@ -134,6 +144,22 @@ class SplitAnswers:
         return _line({"split_id": self._split_id, "requests": len(self._requests), "stored": answered - len(self._held)})
 
 
+def split_of(path: str) -> str | None:
+    """Return the split whose answers ``path`` holds, by its name alone; None where it is no segment."""
+    return path.rsplit("/", 2)[-2] if path.endswith(_SUFFIX) and path.count("/") > 1 else None
+
+
+def glance(data: bytes, split_id: str) -> Segment:
+    """Return what ``data``, a segment of ``split_id``, holds; a line that cannot be read counts nothing, and stops no look at a run."""
+    requests, keys = 0, set[str]()
+    for _, found in _lines(data, split_id):
+        if isinstance(found, int):
+            requests = found
+        elif isinstance(found, tuple):
+            keys.add(found[0])
+    return Segment(requests, frozenset(keys))
+
+
 def _line(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values, sort_keys=True).encode() + b"\n"
 
@@ -142,7 +168,7 @@ def _read_all(storage: Storage, folder: str, split_id: str) -> dict[str, Answer]
     """Return the answers of all segments; of several to one key the smallest as canonical JSON, whatever the segments' names."""
     found: dict[str, Answer] = {}
     for path in storage.list(folder):
-        if path.endswith(".jsonl"):
+        if path.endswith(_SUFFIX):
             for key, answer in _read(storage.read(path), path, split_id):
                 found[key] = min(found.get(key, answer), answer, key=_canonical)
     return found
@@ -153,27 +179,39 @@ def _canonical(answer: Answer) -> str:
 
 
 def _read(data: bytes, path: str, split_id: str) -> Iterator[tuple[str, Answer]]:
-    """Yield the answers of one segment. What follows the last newline is an answer that a kill cut short, or nothing."""
+    """Yield the answers of one segment; raises ``EnvironmentFault`` where it is damaged."""
+    for number, found in _lines(data, split_id):
+        if isinstance(found, ValueError):
+            raise EnvironmentFault(
+                f"expected a header, then one answer on each line of {path}, found on line {number}: {found}; "
+                "delete that line, or the file to ask for its answers again"
+            ) from found
+        if isinstance(found, tuple):
+            yield found
+
+
+def _lines(data: bytes, split_id: str) -> Iterator[tuple[int, int | tuple[str, Answer] | ValueError]]:
+    """Yield each line's number with the requests that the header promises, an answer under its key, or what is wrong with it.
+
+    What follows the last newline and cannot be read is an answer that a kill cut short, or nothing: it is passed over.
+    """
     lines = data.split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
             values = json.loads(line)
-            if number == 1:
-                _check_header(values, split_id)
-            else:
-                yield _answer(values)
+            yield number, _requests(values, split_id) if number == 1 else _answer(values)
         except ValueError as error:
-            if number == len(lines):
-                return
-            raise EnvironmentFault(
-                f"expected a header, then one answer on each line of {path}, found on line {number}: {error}; "
-                "delete that line, or the file to ask for its answers again"
-            ) from error
+            if number < len(lines):
+                yield number, error
 
 
-def _check_header(values: Any, split_id: str) -> None:
+def _requests(values: Any, split_id: str) -> int:
+    """Return what a header promises; raises ``ValueError`` where it is none, or that of another split."""
     if not isinstance(values, dict) or {"split_id", "requests", "stored"} - values.keys() or values["split_id"] != split_id:
         raise ValueError(f"no header of split {split_id}")
+    if not isinstance(values["requests"], int):
+        raise ValueError("a header whose requests are no number")  # noqa: TRY004 - the fault of a line, not of an argument
+    return values["requests"]
 
 
 def _answer(values: Any) -> tuple[str, Answer]:

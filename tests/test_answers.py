@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer
-from synth.answers import GROUP, AnswerStore
+from synth.answers import GROUP, AnswerStore, Segment, glance
 
 SPLIT = "0123456789abcdef0123456789abcdef"
 ONE = Answer("A boat on a lake.", "stop", 40, 6, 0.5)
@@ -141,6 +141,8 @@ def test_a_segment_cut_short_anywhere_yields_the_answers_that_are_whole(tmp_path
     ends = [len("".join(lines[: n + 2]).encode()) - 1 for n in range(3)]
     expected = {key: answer for (key, answer), end in zip(answers.items(), ends, strict=True) if length >= end}
     assert stored(AnswerStore(str(root), "m"), list(answers)) == expected
+    requests = 3 if length >= len(header(3)) - 1 else 0
+    assert glance(whole[:length], SPLIT) == Segment(requests, frozenset(expected))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_a_damaged_line_stops_the_run_with_path_and_line_number(tmp_path: Path, 
     assert "line 3" in str(caught.value)
 
 
-@pytest.mark.parametrize("first", [line("a", ONE), header().replace(SPLIT, "f" * 32), '{"requests": 1}\n'])
+@pytest.mark.parametrize("first", [line("a", ONE), header().replace(SPLIT, "f" * 32), header().replace("1,", '"1",'), '{"requests": 1}\n'])
 def test_a_segment_without_the_header_of_its_split_stops_the_run(tmp_path: Path, first: str):
     write(tmp_path, "s.jsonl", first, line("b", ONE))
     with pytest.raises(EnvironmentFault, match="line 1"):

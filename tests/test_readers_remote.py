@@ -10,6 +10,7 @@ from apache_beam.io.filesystem import BeamIOError, FileMetadata, FileSystem
 from pipelines.readers.fetch import fetch
 from pipelines.readers.splits import list_shards, read
 from pipelines.spine import storage
+from schemas.exits import EnvironmentFault
 from tests.images import photo, sample, write_file, write_folder, write_tar
 from tests.reading import CORPUS, LICENSE, rows_of, splits_of
 
@@ -167,14 +168,14 @@ def test_an_object_that_vanished_is_a_row_and_a_store_that_fails_stops_the_run(
 
     monkeypatch.setattr(remote, "open", down)
     monkeypatch.setattr(remote, "exists", lambda *_: True)
-    with pytest.raises(ConnectionError, match="endpoint unreachable"):
+    with pytest.raises(EnvironmentFault, match=r"memtest://b/in/a.jpg.*endpoint unreachable"):
         read(split, CORPUS, LICENSE)
 
 
 def test_remote_tars_are_found_by_folder_and_by_glob(remote: type[MemoryFiles]) -> None:
     remote.files = {f"memtest://b/set/{n}.tar": b"" for n in (1, 0)}
     for pattern in ("memtest://b/set", "memtest://b/set/", "memtest://b/set/*.tar"):
-        assert [(shard.path, shard.etag) for shard in list_shards(pattern)] == [(f"memtest://b/set/{n}.tar", "1.5") for n in (0, 1)]
+        assert [(shard.path, shard.etag) for shard in list_shards(pattern)] == [(f"memtest://b/set/{n}.tar", "1.500000") for n in (0, 1)]
 
 
 def test_fetch_opens_a_file_once_for_rows_that_follow_one_another(remote: type[MemoryFiles]) -> None:

@@ -167,9 +167,8 @@ def _load(file: File) -> bytes | Failure:
     try:
         return storage.read(file.path)
     except OSError as error:
-        local = storage.is_local(file.path)
-        if isinstance(error, FileNotFoundError) or not (local or storage.exists(file.path)):
+        if isinstance(error, FileNotFoundError):
             return Failure("missing_file", f"{file.path}: {error}")
-        if local and error.errno in _FAULTS_OF_ONE_FILE:
+        if storage.is_local(file.path) and error.errno in _FAULTS_OF_ONE_FILE:
             return Failure("unreadable_file", f"{file.path}: {error}")
         raise

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from apache_beam.io.filesystem import FileMetadata, FileSystem
-from apache_beam.io.filesystems import FileSystems
 
-from pipelines.spine.storage import is_local
+from pipelines.spine.storage import is_local, match
+
+_SUMMER_TIME = 1800
+"""Seconds that divide every difference between summer and winter time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +24,20 @@ class File:
 
 
 def stat(path: str) -> File:
-    """Return ``path`` as it is now; raises ``FileNotFoundError`` where it is not."""
+    """Return the file ``path`` as it is now; raises ``FileNotFoundError`` where it is not."""
     if is_local(path):
         found = os.stat(path)
         return File(path, found.st_size, str(found.st_mtime_ns))
-    for metadata in FileSystems.match([path])[0].metadata_list:
-        return _remote(metadata)
+    for metadata in match(re.sub(r"[*?\[]", "?", path)):  # Beam has no other way to say such a character
+        if metadata.path == path:
+            return _remote(metadata)
     raise FileNotFoundError(f"{path} does not exist")
 
 
 def list_folder(folder: str) -> Iterator[File]:
     """Yield every file below ``folder``; a subfolder that cannot be listed raises ``OSError``, none is passed over."""
     if not is_local(folder):
-        yield from map(_remote, FileSystems.match([folder.rstrip("/") + "/**"])[0].metadata_list)
+        yield from map(_remote, match(folder.rstrip("/") + "/**"))
         return
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         for name in folders:
@@ -46,7 +49,7 @@ def list_folder(folder: str) -> Iterator[File]:
 def list_matching(pattern: str) -> Iterator[File]:
     """Yield the files that match ``pattern``, in Beam's syntax: ``*`` stays within a folder, ``**`` does not."""
     if not is_local(pattern):
-        yield from map(_remote, FileSystems.match([pattern])[0].metadata_list)
+        yield from map(_remote, match(pattern))
         return
     folder = os.path.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0]) or "."
     matches = re.compile(FileSystem.translate_pattern(os.path.normpath(pattern))).match
@@ -65,7 +68,12 @@ def is_hidden(name: str) -> bool:
 
 
 def _remote(metadata: FileMetadata) -> File:
-    return File(metadata.path, metadata.size_in_bytes, str(metadata.last_updated_in_seconds))
+    """Return what a listing says of an object; its etag is the time of its last change within the half hour.
+
+    Beam's listings carry no checksum, and to ask for one is a request for each file. The time that they carry is off by
+    the summer time of the machine that asks, which launcher and workers need not share: whole half hours are left out.
+    """
+    return File(metadata.path, metadata.size_in_bytes, f"{metadata.last_updated_in_seconds % _SUMMER_TIME:.6f}")
 
 
 def _local(path: str) -> File:

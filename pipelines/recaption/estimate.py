@@ -1,13 +1,12 @@
 """What a run would read, ask and cost: the answer to --dry_run. No model is called and nothing is written but the plan."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
-from PIL import Image
-
+from filters.decode import Decoded, Decoder
 from pipelines.readers.splits import Split, read
 from pipelines.recaption.plan import Plan, first_splits
 from pipelines.spine import progress, storage
@@ -18,9 +17,9 @@ PATCH = 28
 CHARS_PER_TOKEN = 4
 """Characters of text in a token (ours: a rule of thumb for English)."""
 MEASURED = 64
-"""Samples whose headers and alt texts are read to estimate the rest (ours)."""
+"""Samples whose images and alt texts are looked at to estimate the rest (ours)."""
 UNKNOWN_IMAGE_TOKENS = 1000
-"""Taken for an image when none of the measured headers can be read (ours)."""
+"""Taken for an image when none of those that are looked at is one (ours)."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,14 @@ def prompt_tokens(plan: Plan, splits: Sequence[Split]) -> float:
     """Return the mean tokens of a request over the first samples: instructions, alt text, and the image where it is sent."""
     rows = [row for split in islice(splits, 1) for row in read(split, plan.job.input.corpus, plan.job.input.license).to_pylist()[:MEASURED]]
     text = len(plan.job.captioner.instructions) + sum(len(row[c.ALT_TEXT.name] or "") for row in rows) / max(1, len(rows))
-    return text / CHARS_PER_TOKEN + (_image_tokens([row[c.IMAGE.name] for row in rows]) if plan.job.captioner.seen == "image" else 0)
+    return text / CHARS_PER_TOKEN + (_image_tokens(rows, plan.job.decode) if plan.job.captioner.seen == "image" else 0)
 
 
-def _image_tokens(images: Sequence[dict[str, bytes] | None]) -> float:
-    sizes = [size for image in images if image and (size := _size(image["bytes"]))]
-    tokens = [math.ceil(width / PATCH) * math.ceil(height / PATCH) for width, height in sizes]
+def _image_tokens(rows: Sequence[dict[str, Any]], decoder: Decoder) -> float:
+    """Return the mean tokens of the images of ``rows`` that the job would decode: the others are never sent."""
+    images = [decoder(row[c.IMAGE.name]["bytes"]) for row in rows if row[c.IMAGE.name]]
+    tokens = [math.ceil(image.width / PATCH) * math.ceil(image.height / PATCH) for image in images if isinstance(image, Decoded)]
     return sum(tokens) / len(tokens) if tokens else UNKNOWN_IMAGE_TOKENS
-
-
-def _size(data: bytes) -> tuple[int, int] | None:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.size
-    except (OSError, Image.DecompressionBombError):
-        return None
 
 
 def table(found: Estimate, plan: Plan) -> str:

@@ -58,6 +58,8 @@ def plan_run(job: Job) -> Plan:
     """
     if not job.input.path:
         raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, or a glob of tars)")
+    if not storage.is_local(job.output.folder) and any(char in job.output.folder for char in "*?["):
+        raise ConfigError(f"'output.folder': {job.output.folder} holds one of *?[, which a store takes for a pattern; rename it")
     if job.input.limit is not None and job.input.limit < 1:
         raise ConfigError(f"'input.limit': expected at least 1, found {job.input.limit}")
     try:

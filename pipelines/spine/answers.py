@@ -21,19 +21,19 @@ class ObjectStorage:
             return storage.read(path)
 
     def append(self, path: str, data: bytes) -> None:
-        """Write ``data`` as the new segment ``path``; raises ``FileExistsError`` rather than lose one that is there."""
+        """Write ``data`` as the new segment ``path``; a fault rather than the loss of one that is there."""
         with _reaching(path):
             if storage.exists(path):
-                raise FileExistsError(f"{path} is there already, and an object store cannot append to it")
+                raise FileExistsError("an object of that name, and an object store cannot append to it")
             storage.write(path, data)
 
 
 @contextmanager
 def _reaching(path: str) -> Generator[None]:
-    """Turn whatever a store raises into a fault: no sample is to blame for it, and none may be dead of it."""
+    """Turn what ``storage`` raises besides faults into one: no sample is to blame for it, and none may be dead of it."""
     try:
         yield
-    except Exception as error:
+    except OSError as error:
         raise EnvironmentFault(
             f"expected to reach the answers at {path}, found {type(error).__name__}: {error}; run the same command again"
         ) from error

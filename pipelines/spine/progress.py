@@ -1,15 +1,19 @@
 """What a local run has done so far, read off the files that it leaves: no step of the pipeline knows of it."""
 
-import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipelines.spine import storage
+from schemas.exits import EnvironmentFault
+from synth import answers
+
+CONNECTIONS = 16
+"""Splits whose answers are read at once: on a store each segment is a request (ours)."""
 
 
 @dataclass(frozen=True)
@@ -40,38 +44,54 @@ def shown(look: Callable[[], Done | None] | None, every: float = 5.0) -> Generat
         thread.join()
 
 
-def answered(folder: str, splits: Collection[str]) -> tuple[int, int]:
-    """Return (answers stored, requests in all) over the answers of one model to ``splits``.
+def read_segment(path: str) -> answers.Segment:
+    """Return what can be read of the segment ``path`` by now."""
+    return answers.glance(storage.read(path), answers.split_of(path) or "")
+
+
+def answered(folder: str, splits: Collection[str], read: Callable[[str], answers.Segment] = read_segment) -> tuple[int, int]:
+    """Return (distinct answers stored, requests in all) over the answers of one model below ``folder`` to ``splits``.
 
     The first line of a segment says how many requests its split has. Splits without a segment are taken to have as many
     requests as those with one have on average, so the second number is an estimate until every split has begun.
     """
-    stored = requests = begun = 0
-    for split in set(storage.list_folders(folder)) & set(splits):
-        counts = [_segment(path) for path in Path(folder, split).glob("*.jsonl")]
-        stored += sum(answers for _, answers in counts)
-        requests += max((known for known, _ in counts), default=0)
-        begun += bool(counts)
-    return stored, round(requests / begun * len(splits)) if begun else 0
+    segments: dict[str, list[str]] = {}
+    for path in storage.list_below(folder):
+        split = answers.split_of(path)
+        if split is not None and split in splits:
+            segments.setdefault(split, []).append(path)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        counts = list(pool.map(lambda paths: _of_split([read(path) for path in paths]), segments.values()))
+    requests = sum(known for _, known in counts)
+    return sum(stored for stored, _ in counts), round(requests / len(counts) * len(splits)) if counts else 0
 
 
-def _segment(path: Path) -> tuple[int, int]:
-    lines = path.read_bytes().splitlines()
-    return (json.loads(lines[0])["requests"], len(lines) - 1) if lines else (0, 0)
+def _of_split(segments: Sequence[answers.Segment]) -> tuple[int, int]:
+    """Return (distinct answers, requests) of one split from its segments, at least one."""
+    stored = frozenset[str]().union(*(segment.keys for segment in segments))
+    return len(stored), max(segment.requests for segment in segments)
 
 
 def _watch(look: Callable[[], Done | None], every: float, stop: threading.Event) -> None:
     began: dict[str, tuple[float, int]] = {}
     last = ""
     while not stop.wait(every):
-        done = look()
-        if done is None or done.done >= done.of:
-            continue
-        since, first = began.setdefault(done.what, (time.monotonic(), done.done))
-        line = _line(done, time.monotonic() - since, first)
-        if line != last:
+        line = _found(look, began)
+        if line and line != last:
             print(line, file=sys.stderr, flush=True)
-        last = line
+        last = line or last
+
+
+def _found(look: Callable[[], Done | None], began: dict[str, tuple[float, int]]) -> str:
+    """Return the line for what ``look`` finds; a look that fails is told of and taken again: the run goes on without it."""
+    try:
+        done = look()
+    except (EnvironmentFault, OSError) as error:
+        return f"  no look at the run: {error}"
+    if done is None or done.done >= done.of:
+        return ""
+    since, first = began.setdefault(done.what, (time.monotonic(), done.done))
+    return _line(done, time.monotonic() - since, first)
 
 
 def _line(done: Done, seconds: float, first: int) -> str:

@@ -1,9 +1,11 @@
 """Files, on this machine or wherever Beam's filesystems reach.
 
 A file appears whole or not at all: locally by a unique temporary and ``os.replace``, on an object store by one upload.
+Of a store, what is gone raises ``FileNotFoundError`` and everything else that its client raises is an ``EnvironmentFault``.
 """
 
 import fcntl
+import io
 import os
 import shutil
 import tempfile
@@ -11,11 +13,11 @@ import uuid
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.exits import EnvironmentFault
@@ -44,25 +46,45 @@ def list_files(folder: str, prefix: str = "") -> list[str]:
     if is_local(folder):
         names = os.listdir(folder) if os.path.isdir(folder) else []
         return sorted(join(folder, n) for n in names if n.startswith(prefix) and not n.startswith(TEMPORARY))
-    found = FileSystems.match([join(folder, prefix + "*")])[0].metadata_list
-    return sorted(m.path for m in found)
+    return sorted(m.path for m in match(join(folder, prefix + "*")))
 
 
-def list_folders(folder: str) -> list[str]:
-    """Return the sorted names of the folders directly in the local ``folder``, none if it does not exist."""
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir()) if os.path.isdir(folder) else []
+def list_below(folder: str) -> list[str]:
+    """Return the sorted paths of the finished files at any depth below ``folder``; of a store by one listing."""
+    if is_local(folder):
+        found = (join(parent, name) for parent, _, names in os.walk(folder) for name in names if not name.startswith(TEMPORARY))
+        return sorted(found)
+    return sorted(m.path for m in match(join(folder, "**")))
+
+
+def match(pattern: str) -> list[FileMetadata]:
+    """Return the objects of a store that match ``pattern``; a name that ends in ``/`` only marks a folder and is none."""
+    with _reaching(pattern):
+        return [m for m in FileSystems.match([pattern])[0].metadata_list if not m.path.endswith("/")]
 
 
 def exists(path: str) -> bool:
     """Tell whether the file ``path`` is there."""
-    return os.path.exists(path) if is_local(path) else bool(FileSystems.exists(path))
+    if is_local(path):
+        return os.path.exists(path)
+    with _reaching(path):
+        return bool(FileSystems.exists(path))
 
 
 def open_file(path: str) -> BinaryIO:
-    """Open ``path`` for reading bytes as they are stored, whatever its extension says of compression."""
+    """Open ``path`` for reading bytes as they are stored, whatever its extension says of compression.
+
+    A store is asked for the ranges that are read; Beam's client of ``gs://`` reads ahead by up to 16 MiB.
+    """
     if is_local(path):
         return open(path, "rb")
-    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    with _reaching(path):
+        try:
+            return cast(BinaryIO, _Remote(path, FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)))
+        except Exception as error:
+            if FileSystems.exists(path):
+                raise
+            raise FileNotFoundError(f"{path} does not exist") from error
 
 
 def read(path: str) -> bytes:
@@ -92,7 +114,7 @@ def writing(path: str) -> Generator[BinaryIO]:
         with tempfile.TemporaryFile() as whole:  # a stream to a store becomes a file when it closes, also after an error
             yield whole
             whole.seek(0)
-            with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            with _reaching(path), FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
                 shutil.copyfileobj(whole, file)
         return
     folder, name = os.path.split(path)
@@ -131,12 +153,17 @@ def locked(path: str) -> Generator[None]:
 
 
 def remove(paths: Iterable[str]) -> None:
-    """Remove files; one that is already gone is no error."""
+    """Remove files; one that is already gone, or goes in the meantime, is no error."""
     for path in paths:
         if is_local(path):
             Path(path).unlink(missing_ok=True)
-        elif FileSystems.exists(path):
-            FileSystems.delete([path])
+            continue
+        with _reaching(path):
+            try:
+                FileSystems.delete([path])
+            except BeamIOError:
+                if FileSystems.exists(path):
+                    raise
 
 
 def temporaries(folder: str, keys: Collection[str] | None = None) -> list[str]:
@@ -148,6 +175,52 @@ def temporaries(folder: str, keys: Collection[str] | None = None) -> list[str]:
     return [join(folder, n) for n in left if wanted is None or n.split("-", 2)[-1].split(".")[0] in wanted]
 
 
-def parquet(path: str) -> pq.ParquetFile:
-    """Open ``path`` as Parquet; the caller closes it."""
-    return pq.ParquetFile(path if is_local(path) else open_file(path))
+@contextmanager
+def parquet(path: str) -> Generator[pq.ParquetFile]:
+    """Open ``path`` as Parquet; of a store, only the ranges that are asked for are read."""
+    if is_local(path):
+        with pq.ParquetFile(path) as file:
+            yield file
+        return
+    with open_file(path) as remote, pq.ParquetFile(remote) as file:
+        yield file
+
+
+class _Remote(io.BufferedIOBase):
+    """An object of a store that is being read."""
+
+    def __init__(self, path: str, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with _reaching(self._path):
+            return self._file.read(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@contextmanager
+def _reaching(path: str) -> Generator[None]:
+    """Turn what a store's client raises into a fault: no sample is to blame for it."""
+    try:
+        yield
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:
+        raise EnvironmentFault(
+            f"expected to reach {path}, found {type(error).__name__}: {error}; mend that, then run the same command again"
+        ) from error
