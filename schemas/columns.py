@@ -60,6 +60,12 @@ LANGUAGE = column(
 )
 LANGUAGE_CONFIDENCE = column("language_confidence", pa.float32(), "how sure the language is", unit="0-1")
 OTHER_SCRIPT_SHARE = column("other_script_share", pa.float32(), "share of the alt text's letters outside its main script", unit="0-1")
+IMAGE_MD5 = column(
+    "image_md5", pa.string(), "MD5 of the encoded image, where a blocklist needs it", unit="32 hex digits", source="RFC 1321"
+)
+IMAGE_SHA256 = column(
+    "image_sha256", pa.string(), "SHA-256 of the encoded image, where a blocklist needs it", unit="64 hex digits", source="FIPS 180-4"
+)
 
 # Evidence for a captioner that cannot see.
 LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")

@@ -15,6 +15,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from filters.alt_text import AltText
+from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
@@ -23,6 +24,8 @@ from schemas.exits import Verdict
 
 Filter = Callable[[pa.RecordBatch], Verdict]
 
+LISTED = "0123456789abcdef0123456789abcdef"
+"""A hash on a blocklist."""
 INSTRUCTIONS = "Rewrite the alt text below into one precise caption. Keep names and places."
 
 FILTERS: list[Any] = [
@@ -31,6 +34,7 @@ FILTERS: list[Any] = [
     pytest.param(AltText(), id="AltText"),
     pytest.param(partial(CaptionRules(), instructions=INSTRUCTIONS), id="CaptionRules"),
     pytest.param(Language(keep=("en", "zh"), min_confidence=0.5), id="Language"),
+    pytest.param(partial(Blocklist(), hashes=frozenset([LISTED])), id="Blocklist"),
 ]
 
 TEXTS = st.sampled_from(
@@ -38,7 +42,7 @@ TEXTS = st.sampled_from(
         "", "stop", "length", "IMG_2041.jpg", "at www.shop today", "2019-07-30", "July 30, 2019", "order 123456789 in blue", "Sunset beach",
         "Joan of Arc, Jules Bastien-Lepage, 1879, Oil on canvas", "2019.07.30 梅斯蒂亚 乌树故里,雪山脚下的绝美山村", "港の夕暮れ",
         "very " * 5, "word " * 300, "x" * 1200, "I’m sorry, I cannot see it.", "Zu\u0308rich by night, from above", INSTRUCTIONS,
-        "en", "de",
+        "en", "de", LISTED, LISTED[::-1],
     ]
 ) | st.text(max_size=30)  # fmt: skip
 
