@@ -60,6 +60,14 @@ LANGUAGE = column(
 )
 LANGUAGE_CONFIDENCE = column("language_confidence", pa.float32(), "how sure the language is", unit="0-1")
 OTHER_SCRIPT_SHARE = column("other_script_share", pa.float32(), "share of the alt text's letters outside its main script", unit="0-1")
+NSFW_SCORE = column("nsfw_score", pa.float32(), "probability of sexual content in the image", unit="0-1", source="Yahoo open_nsfw")
+FACES = column("faces", pa.int32(), "faces found in the image", unit="faces")
+ALT_TEXT_PERSONAL_DATA = column(
+    "alt_text_personal_data", pa.list_(pa.string()), "kinds of personal data in the alt text: card_number, email, phone"
+)
+CAPTION_PERSONAL_DATA = column(
+    "caption_personal_data", pa.list_(pa.string()), "kinds of personal data in the caption: card_number, email, phone"
+)
 IMAGE_MD5 = column(
     "image_md5", pa.string(), "MD5 of the encoded image, where a blocklist needs it", unit="32 hex digits", source="RFC 1321"
 )

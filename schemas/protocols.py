@@ -120,3 +120,11 @@ class LanguageIdentifier(Protocol):
         The language is an ISO 639-1 code, an ISO 639-3 code where there is no shorter one, or ``UNDETERMINED``.
         """
         ...
+
+
+class ImageScorer(Protocol):
+    """Gives each image one number."""
+
+    def scores(self, images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+        """Return shape (n,), float32, 0 to 1, rounded to 4 decimals."""
+        ...

@@ -19,6 +19,7 @@ from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
+from filters.safety import Faces, NotSafe, PersonalData
 from schemas import columns as c
 from schemas.exits import Verdict
 
@@ -34,6 +35,10 @@ FILTERS: list[Any] = [
     pytest.param(AltText(), id="AltText"),
     pytest.param(partial(CaptionRules(), instructions=INSTRUCTIONS), id="CaptionRules"),
     pytest.param(Language(keep=("en", "zh"), min_confidence=0.5), id="Language"),
+    pytest.param(PersonalData(), id="PersonalData"),
+    pytest.param(PersonalData(text="caption"), id="PersonalData of the caption"),
+    pytest.param(NotSafe(), id="NotSafe"),
+    pytest.param(Faces(max_faces=1), id="Faces"),
     pytest.param(partial(Blocklist(), hashes=frozenset([LISTED])), id="Blocklist"),
 ]
 
@@ -42,7 +47,7 @@ TEXTS = st.sampled_from(
         "", "stop", "length", "IMG_2041.jpg", "at www.shop today", "2019-07-30", "July 30, 2019", "order 123456789 in blue", "Sunset beach",
         "Joan of Arc, Jules Bastien-Lepage, 1879, Oil on canvas", "2019.07.30 梅斯蒂亚 乌树故里,雪山脚下的绝美山村", "港の夕暮れ",
         "very " * 5, "word " * 300, "x" * 1200, "I’m sorry, I cannot see it.", "Zu\u0308rich by night, from above", INSTRUCTIONS,
-        "en", "de", LISTED, LISTED[::-1],
+        "en", "de", LISTED, LISTED[::-1], "ask jane@doe.org", "call (650) 253-0000", "4111 1111 1111 1111",
     ]
 ) | st.text(max_size=30)  # fmt: skip
 
