@@ -97,6 +97,11 @@ COMPLETION_TOKENS = column("completion_tokens", pa.int32(), "tokens of the answe
 ANSWER_SECONDS = column("answer_seconds", pa.float32(), "wall time of the request that was answered", unit="seconds")
 COPY_SIMILARITY = column("copy_similarity", pa.float32(), "normalised edit similarity of caption and alt text; 1 is a copy", unit="0-1")
 
+# The mix of originals and recaptions.
+TEXT = column("text", pa.string(), "what the trainer reads beside the image: the alt text as it came, or the caption", source="paper 3.1")
+CAPTION_SOURCE = column("caption_source", pa.string(), "which of them `text` is: `original` or `recaption`", source="paper 3.1")
+CAPTION_FAULT = column("caption_fault", pa.string(), "reason for which the caption was set aside while the sample stays with its alt text")
+
 # The exit of a row.
 EXIT = column("exit", pa.string(), "the door the row left by: kept, dropped, merged, dead; null while it is under way")
 STEP = column("step", pa.string(), "sentence of the step at which the row left; null where kept")
