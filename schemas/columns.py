@@ -51,6 +51,30 @@ HEIGHT = column("height", pa.int32(), "height as displayed, after EXIF rotation"
 ANIMATED = column("animated", pa.bool_(), "the file holds more than one frame; signals are those of the first")
 COLOUR_STD = column("colour_std", pa.float32(), "largest standard deviation of a colour channel over the decoded pixels", unit="0-255")
 
+# What the texts are, and what keeps a sample out of a corpus that is given away.
+LANGUAGE = column(
+    "language",
+    pa.string(),
+    "language of the alt text: ISO 639-1, 639-3 where there is none, `und` where none can be told",
+    source="fastText lid.176",
+)
+LANGUAGE_CONFIDENCE = column("language_confidence", pa.float32(), "how sure the language is", unit="0-1")
+OTHER_SCRIPT_SHARE = column("other_script_share", pa.float32(), "share of the alt text's letters outside its main script", unit="0-1")
+NSFW_SCORE = column("nsfw_score", pa.float32(), "probability of sexual content in the image", unit="0-1", source="Yahoo open_nsfw")
+FACES = column("faces", pa.int32(), "faces found in the image", unit="faces")
+ALT_TEXT_PERSONAL_DATA = column(
+    "alt_text_personal_data", pa.list_(pa.string()), "kinds of personal data in the alt text: card_number, email, phone"
+)
+CAPTION_PERSONAL_DATA = column(
+    "caption_personal_data", pa.list_(pa.string()), "kinds of personal data in the caption: card_number, email, phone"
+)
+IMAGE_MD5 = column(
+    "image_md5", pa.string(), "MD5 of the encoded image, where a blocklist needs it", unit="32 hex digits", source="RFC 1321"
+)
+IMAGE_SHA256 = column(
+    "image_sha256", pa.string(), "SHA-256 of the encoded image, where a blocklist needs it", unit="64 hex digits", source="FIPS 180-4"
+)
+
 # Evidence for a captioner that cannot see.
 LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")
 OCR_TEXT = column("ocr_text", pa.list_(pa.string()), "lines of text read in the image, in reading order")
@@ -73,6 +97,11 @@ PROMPT_TOKENS = column("prompt_tokens", pa.int32(), "tokens of the request, as t
 COMPLETION_TOKENS = column("completion_tokens", pa.int32(), "tokens of the answer, as the server counted them", unit="tokens")
 ANSWER_SECONDS = column("answer_seconds", pa.float32(), "wall time of the request that was answered", unit="seconds")
 COPY_SIMILARITY = column("copy_similarity", pa.float32(), "normalised edit similarity of caption and alt text; 1 is a copy", unit="0-1")
+
+# The mix of originals and recaptions.
+TEXT = column("text", pa.string(), "what the trainer reads beside the image: the alt text as it came, or the caption", source="paper 3.1")
+CAPTION_SOURCE = column("caption_source", pa.string(), "which of them `text` is: `original` or `recaption`", source="paper 3.1")
+CAPTION_FAULT = column("caption_fault", pa.string(), "reason for which the caption was set aside while the sample stays with its alt text")
 
 # The exit of a row.
 EXIT = column("exit", pa.string(), "the door the row left by: kept, dropped, merged, dead; null while it is under way")

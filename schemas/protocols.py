@@ -11,6 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+UNDETERMINED = "und"
+"""Language of a text that is of none, or of one that cannot be told (ISO 639-2)."""
+
 Pixels = npt.NDArray[np.uint8]
 """One decoded image, shape (height, width, 3), uint8 RGB."""
 
@@ -105,4 +108,23 @@ class Detector(Protocol):
 
     def detect(self, images: Sequence[Pixels]) -> Sequence[Sequence[tuple[str, float, tuple[float, float, float, float]]]]:
         """Return for each image (label, score, box), boxes xyxy in pixels of the array given."""
+        ...
+
+
+class LanguageIdentifier(Protocol):
+    """Tells the language of short texts."""
+
+    def identify(self, texts: Sequence[str]) -> Sequence[tuple[str, float]]:
+        """Return for each text its language and how sure that is, 0 to 1, rounded to 4 decimals.
+
+        The language is an ISO 639-1 code, an ISO 639-3 code where there is no shorter one, or ``UNDETERMINED``.
+        """
+        ...
+
+
+class ImageScorer(Protocol):
+    """Gives each image one number."""
+
+    def scores(self, images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+        """Return shape (n,), float32, 0 to 1, rounded to 4 decimals."""
         ...

@@ -15,14 +15,18 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from filters.alt_text import AltText
+from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
 from filters.image_rules import ImageContent, ImageSize
+from filters.language import Language
+from filters.safety import Faces, NotSafe, PersonalData
 from schemas import columns as c
 from schemas.exits import Verdict
-from schemas.records import RECAPTIONED
 
 Filter = Callable[[pa.RecordBatch], Verdict]
 
+LISTED = "0123456789abcdef0123456789abcdef"
+"""A hash on a blocklist."""
 INSTRUCTIONS = "Rewrite the alt text below into one precise caption. Keep names and places."
 
 FILTERS: list[Any] = [
@@ -30,6 +34,12 @@ FILTERS: list[Any] = [
     pytest.param(ImageContent(), id="ImageContent"),
     pytest.param(AltText(), id="AltText"),
     pytest.param(partial(CaptionRules(), instructions=INSTRUCTIONS), id="CaptionRules"),
+    pytest.param(Language(keep=("en", "zh"), min_confidence=0.5), id="Language"),
+    pytest.param(PersonalData(), id="PersonalData"),
+    pytest.param(PersonalData(text="caption"), id="PersonalData of the caption"),
+    pytest.param(NotSafe(), id="NotSafe"),
+    pytest.param(Faces(max_faces=1), id="Faces"),
+    pytest.param(partial(Blocklist(), hashes=frozenset([LISTED])), id="Blocklist"),
 ]
 
 TEXTS = st.sampled_from(
@@ -37,6 +47,7 @@ TEXTS = st.sampled_from(
         "", "stop", "length", "IMG_2041.jpg", "at www.shop today", "2019-07-30", "July 30, 2019", "order 123456789 in blue", "Sunset beach",
         "Joan of Arc, Jules Bastien-Lepage, 1879, Oil on canvas", "2019.07.30 梅斯蒂亚 乌树故里,雪山脚下的绝美山村", "港の夕暮れ",
         "very " * 5, "word " * 300, "x" * 1200, "I’m sorry, I cannot see it.", "Zu\u0308rich by night, from above", INSTRUCTIONS,
+        "en", "de", LISTED, LISTED[::-1], "ask jane@doe.org", "call (650) 253-0000", "4111 1111 1111 1111",
     ]
 ) | st.text(max_size=30)  # fmt: skip
 
@@ -44,11 +55,13 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.string(): TEXTS,
     pa.int32(): st.sampled_from([0, 1, 199, 200, 600, 601, 4000]) | st.integers(0, 2**31 - 1),
     pa.int64(): st.sampled_from([0, 5119, 5120, 5121]) | st.integers(0, 2**50),
-    pa.float32(): st.sampled_from([0.0, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
+    pa.float32(): st.sampled_from([0.0, 0.25, 0.5, 0.75, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
     pa.bool_(): st.booleans(),
 }
 
-READ = [field for field in RECAPTIONED if field.type in VALUES and field.name != c.SAMPLE_ID.name]
+DECLARED = {field.name: field for field in vars(c).values() if isinstance(field, pa.Field)}
+
+READ = [field for field in DECLARED.values() if field.type in VALUES and field.name != c.SAMPLE_ID.name]
 """Every scalar column of a sample, so that a filter may read what it likes."""
 
 
@@ -117,7 +130,7 @@ def test_a_slice_of_a_batch_gets_the_slice_of_its_verdict(judge: Filter, batch: 
 def test_a_verdict_is_as_long_as_its_batch_and_of_the_declared_types(judge: Filter, batch: pa.RecordBatch):
     verdict = judge(batch)
     found = {"reason": verdict.reason, "value": verdict.value, "threshold": verdict.threshold, **verdict.added}
-    declared = {name: RECAPTIONED.field(name).type for name in verdict.added}
+    declared = {name: DECLARED[name].type for name in verdict.added}
     assert {name: len(array) for name, array in found.items()} == dict.fromkeys(found, len(batch))
     assert {name: array.type for name, array in found.items()} == {
         "reason": pa.string(),
