@@ -108,7 +108,7 @@ def _images(batch: pa.RecordBatch) -> pa.Array:
     )
     images: list[bytes | None] = [None] * len(batch)
     names: list[str | None] = [None] * len(batch)
-    found = zip(np.flatnonzero(mask), fetch(paths, offsets, lengths), paths, members, hashes, strict=True)
+    found = zip(np.flatnonzero(mask), fetch(paths, members, offsets, lengths), paths, members, hashes, strict=True)
     for row, data, path, member, expected in found:
         if xxhash.xxh3_128_hexdigest(data) != expected:
             raise EnvironmentFault(
