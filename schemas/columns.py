@@ -27,10 +27,20 @@ SPLIT_ID = column(
 ROW = column("row", pa.int32(), "position of the sample in its split", unit="rows", null=False)
 CORPUS = column("corpus", pa.string(), "name of the corpus, from the job", null=False)
 SOURCE_LICENSE = column("source_license", pa.string(), "licence as the source states it, else the job's `input.license`", null=False)
-SOURCE_PATH = column("source_path", pa.string(), "file that holds the encoded image: a tar or the image itself", null=False)
-SOURCE_MEMBER = column("source_member", pa.string(), "name inside `source_path`, null where the file is the image")
+SOURCE_PATH = column(
+    "source_path", pa.string(), "file that holds the encoded image: a tar, a Parquet file, or the image itself", null=False
+)
+SOURCE_MEMBER = column(
+    "source_member",
+    pa.string(),
+    "name inside `source_path`, `row 7 of image` in a Parquet file (rows count from 0), null where the file is the image",
+)
 SOURCE_OFFSET = column(
-    "source_offset", pa.int64(), "first byte of the image, or of the damage, inside `source_path`", unit="bytes", null=False
+    "source_offset",
+    pa.int64(),
+    "first byte of the image, or of the damage, inside `source_path`; 0 in a Parquet file",
+    unit="bytes",
+    null=False,
 )
 SOURCE_BYTES = column("source_bytes", pa.int64(), "length of the encoded image", unit="bytes", null=False)
 URL = column("url", pa.string(), "address that the image was downloaded from, where the source kept it")

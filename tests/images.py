@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 WHEN = 1_700_000_000
@@ -118,6 +120,22 @@ def write_tar(path: str | Path, samples: Iterable[Sample]) -> str:
                 member = tarfile.TarInfo(f"{files.get('__key__', f'{number:09d}')}.{suffix}")
                 member.size, member.mtime = len(data), WHEN
                 archive.addfile(member, io.BytesIO(data))
+    os.utime(path, (WHEN, WHEN))
+    return str(path)
+
+
+def write_parquet(path: str | Path, samples: Iterable[Sample], rows_in_a_group: int = 4) -> str:
+    """Write ``samples`` as ``datasets`` stores them, with the fields of their records as columns, and return the path."""
+    rows = []
+    for files in samples:
+        record = files.get("json", {})
+        assert isinstance(record, Mapping)
+        picture = {"bytes": files.get("jpg"), "path": None}
+        rows.append({**record, "image": picture, "alt_text": files.get("txt", record.get("caption"))})
+    names = sorted({name for row in rows for name in row})
+    table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=rows_in_a_group)
     os.utime(path, (WHEN, WHEN))
     return str(path)
 

@@ -19,7 +19,7 @@ from pipelines.readers.fetch import fetch
 from pipelines.readers.splits import READ, Shard, Split, cut, limited, list_shards, read
 from schemas.exits import EnvironmentFault
 from schemas.records import IMAGE_TEXT
-from tests.images import photo, sample, write_file, write_folder, write_tar
+from tests.images import photo, sample, write_file, write_folder, write_parquet, write_tar
 from tests.reading import CORPUS, LICENSE, raw_tar, rows_of, splits_of
 
 
@@ -87,6 +87,9 @@ def test_shards_are_listed_sorted_from_a_folder_a_tar_and_a_glob(tmp_path: Path)
     write_file(tmp_path / "._0.tar", b"resource fork")
     for pattern, expected in ((tmp_path, sorted(paths)), (paths[0], paths[:1]), (tmp_path / "[01].tar", sorted(paths)[:2])):
         assert [shard.path for shard in list_shards(str(pattern))] == expected
+    table = write_parquet(tmp_path / "tables" / "a.PARQUET", [sample(1)])
+    for pattern in (tmp_path / "tables", table, tmp_path / "tables" / "*"):
+        assert [(shard.kind, shard.path) for shard in list_shards(str(pattern))] == [("parquet", table)]
     shard = list_shards(paths[0])[0]
     assert (shard.kind, shard.size, shard.etag) == ("tar", os.path.getsize(paths[0]), str(os.stat(paths[0]).st_mtime_ns))
 
@@ -106,7 +109,7 @@ def test_a_folder_with_the_signs_of_a_glob_in_its_name_is_a_folder(tmp_path: Pat
     assert [shard.path for shard in list_shards(path)] == [path]
 
 
-@pytest.mark.parametrize("pattern", ["nothing", "nothing/*.tar", "empty", "a.txt"])
+@pytest.mark.parametrize("pattern", ["nothing", "nothing/*.tar", "nothing.parquet", "empty", "a.txt"])
 def test_nothing_to_read_is_an_error_that_says_what_to_name(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "empty").mkdir()
     write_file(tmp_path / "a.txt", "words")
@@ -114,11 +117,15 @@ def test_nothing_to_read_is_an_error_that_says_what_to_name(tmp_path: Path, patt
         list_shards(str(tmp_path / pattern))
 
 
-def test_tars_and_images_in_one_folder_are_refused(tmp_path: Path) -> None:
-    write_tar(tmp_path / "0.tar", [sample(1)])
-    write_file(tmp_path / "a.jpg", photo(1))
+@pytest.mark.parametrize("kinds", list(itertools.combinations(("0.tar", "a.jpg", "0.parquet"), 2)), ids="-".join)
+def test_files_of_two_kinds_in_one_folder_are_refused(tmp_path: Path, kinds: tuple[str, str]) -> None:
+    for name in kinds:
+        write_file(tmp_path / name, b"any bytes")
     with pytest.raises(ValueError, match="folders of their own"):
         list_shards(str(tmp_path))
+    if "a.jpg" not in kinds:
+        with pytest.raises(ValueError, match="folders of their own"):
+            list_shards(str(tmp_path / "0.*"))
 
 
 # The cut
@@ -198,9 +205,9 @@ def test_a_split_id_changes_with_the_words_the_file_and_the_range(tmp_path: Path
     assert all(len(split_id) == 32 and int(split_id, 16) for split_id in ids)
 
 
-@pytest.mark.parametrize("make", [write_tar, write_folder], ids=["tar", "folder"])
+@pytest.mark.parametrize("make", [write_tar, write_folder, write_parquet], ids=["tar", "folder", "parquet"])
 def test_a_limit_takes_first_rows_and_changes_neither_the_cut_nor_the_ids(tmp_path: Path, make) -> None:
-    path = make(tmp_path / "0.tar", [sample(n) for n in range(7)])
+    path = make(tmp_path / ("0.parquet" if make is write_parquet else "0.tar"), [sample(n) for n in range(7)])
     full = splits_of(path, max_samples=3)
     everything = rows_of(path, max_samples=3)
     for limit in range(9):
@@ -230,8 +237,8 @@ def test_a_limit_asks_for_no_split_more_than_it_needs() -> None:
 
 
 def test_splits_travel_between_processes(tmp_path: Path) -> None:
-    for make in (write_tar, write_folder):
-        for split in splits_of(make(tmp_path / make.__name__ if make is write_folder else tmp_path / "0.tar", [sample(1)])):
+    for make, name in ((write_tar, "0.tar"), (write_folder, "folder"), (write_parquet, "0.parquet")):
+        for split in splits_of(make(tmp_path / name, [sample(1)])):
             assert pickle.loads(pickle.dumps(split)) == split
 
 
@@ -267,17 +274,18 @@ def test_a_tar_that_changed_since_it_was_cut_stops_the_run(tmp_path: Path) -> No
 def test_fetch_gives_the_images_that_read_gave_in_any_order(tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "0.tar", [sample(n) for n in range(5)])
     folder = write_folder(tmp_path / "in", [sample(n) for n in range(5, 8)])
-    batches = [read(split, CORPUS, LICENSE) for path in (tar, folder) for split in splits_of(path, max_samples=2)]
+    table = write_parquet(tmp_path / "0.parquet", [sample(n) for n in range(8, 17)])
+    batches = [read(split, CORPUS, LICENSE) for path in (tar, folder, table) for split in splits_of(path, max_samples=2)]
     rows = pa.Table.from_batches(batches).to_pylist()
     for order in (rows, rows[::-1], rows[::2] + rows[1::2]):
-        places = [[row[name] for row in order] for name in ("source_path", "source_offset", "source_bytes")]
+        places = [[row[name] for row in order] for name in ("source_path", "source_member", "source_offset", "source_bytes")]
         assert list(fetch(*places)) == [row["image"]["bytes"] for row in order]
 
 
 def test_fetch_raises_where_the_file_has_become_shorter(tmp_path: Path) -> None:
     path = write_file(tmp_path / "a.jpg", b"12345")
     with pytest.raises(OSError, match="expected 9 bytes from byte 2, found 3"):
-        list(fetch([path], [2], [9]))
+        list(fetch([path], [None], [2], [9]))
 
 
 def test_alt_texts_are_stored_composed(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_remote_tars_are_found_by_folder_and_by_glob(remote: type[MemoryFiles]) 
 def test_fetch_opens_a_file_once_for_rows_that_follow_one_another(remote: type[MemoryFiles]) -> None:
     remote.files = {"memtest://b/0.tar": bytes(range(100)), "memtest://b/1.tar": bytes(100)}
     paths = ["memtest://b/0.tar", "memtest://b/0.tar", "memtest://b/1.tar"]
-    assert list(fetch(paths, [90, 5, 0], [2, 3, 1])) == [b"\x5a\x5b", b"\5\6\7", b"\0"]
+    assert list(fetch(paths, ["a.jpg", "b.jpg", "a.jpg"], [90, 5, 0], [2, 3, 1])) == [b"\x5a\x5b", b"\5\6\7", b"\0"]
     assert [path for kind, path, _ in remote.used if kind == "open"] == ["memtest://b/0.tar", "memtest://b/1.tar"]
 
 

@@ -57,6 +57,14 @@ NO_WORDS = Words()
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """Where a file stops being readable, in bytes from its start, and why."""
+
+    offset: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One planned row: where its image lies, what was said of it, and the encoded image or why there is none."""
 

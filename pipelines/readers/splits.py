@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import xxhash
 
+from pipelines.readers import parquet
 from pipelines.readers.folder import Entry, list_entries, plans_rows, read_entries
 from pipelines.readers.listing import File, is_hidden, list_folder, list_matching, name_below, stat
-from pipelines.readers.samples import NO_WORDS, Sample
-from pipelines.readers.tar import Damage, TarSample, read_samples, scan
+from pipelines.readers.parquet_columns import ParquetColumns
+from pipelines.readers.samples import NO_WORDS, Damage, Sample
+from pipelines.readers.tar import TarSample, read_samples, scan
 from pipelines.spine import storage
 from schemas import columns as c
 from schemas.batches import from_rows
@@ -23,18 +25,20 @@ from schemas.records import IMAGE_TEXT
 
 VERSION = 1
 """Step version: part of the identity of what is read."""
-TAR, FOLDER = "tar", "folder"
+TAR, FOLDER, PARQUET = "tar", "folder", "parquet"
 READ = pa.schema([*IMAGE_TEXT, c.REASON, c.ERROR])
 """What ``read`` returns: a row whose ``reason`` is set has no image."""
 
 _PLAN_VERSION = 1
-_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_KINDS = {".tar": TAR, parquet.SUFFIX: PARQUET}
+_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".parquet.gz")
+_NAME_ONE = "name a folder of images, a .tar or .parquet, a folder of them, or a glob of them"
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file (``kind`` tar) or one folder of files (``kind`` folder, whose size and etag are empty) of the input."""
+    """One file (``kind`` tar or parquet) or one folder of files (``kind`` folder, whose size and etag are empty) of the input."""
 
     kind: str
     path: str
@@ -44,10 +48,11 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A range of one shard: the bytes ``first`` to ``last`` of a tar, with the damage that ends it, or entries of a folder."""
+    """A range of one shard: bytes of a tar, or rows of a Parquet file, with the damage that ends them; or entries of a folder."""
 
     split_id: str
-    """32 hex digits of xxh3-128 over kind, path, size, etag and range; of a folder over its entries and their words."""
+    """32 hex digits of xxh3-128 over kind, path, size, etag and range; of a folder over its entries and their words, of Parquet also
+    over the columns that are asked for."""
     kind: str
     path: str
     size: int
@@ -55,13 +60,14 @@ class Split:
     rows: int
     """Rows that the range holds, the one for damage among them."""
     bytes: int
-    """Bytes of the encoded images in the range."""
+    """Bytes of the encoded images in the range; of Parquet an estimate."""
     stop: int | None = None
     """Only the first so many rows are taken, where the job is limited."""
     first: int = 0
     last: int = 0
     damage: Damage | None = None
     entries: tuple[Entry, ...] = ()
+    columns: ParquetColumns | None = None
 
     @property
     def key(self) -> str:
@@ -75,33 +81,37 @@ class Split:
 
 
 def list_shards(pattern: str) -> list[Shard]:
-    """List what ``pattern`` names, sorted by path: a folder of images, a tar, the tars in a folder, or a glob of tars.
+    """List what ``pattern`` names, sorted by path: a folder of images, or tars or Parquet files: one, those in a folder, or a glob.
 
-    Raises ``ValueError``, saying what to do, when nothing is found, when tars and images lie in one folder, and for
-    compressed tars; ``OSError`` when a folder cannot be listed.
+    Raises ``ValueError``, saying what to do, when nothing is found, when files of two kinds lie in one folder, and for
+    compressed files; ``OSError`` when a folder cannot be listed.
     """
     pattern = os.path.normpath(pattern) if storage.is_local(pattern) else pattern
     as_folder = _is_folder(pattern)
-    tars, images = _sorted_out(pattern, as_folder)
-    if tars and images:
-        raise ValueError(f"{pattern} holds tars and images ({images[0]}); keep them in folders of their own, or name the tars by a glob")
-    if not tars and not images:
-        kind = "a folder without images, metadata.jsonl, metadata.csv or tars" if as_folder else "no file"
-        raise ValueError(f"no input: {pattern} is {kind}; name a folder of images, a .tar, a folder of .tar or a glob of .tar")
-    if images:
-        return [Shard(FOLDER, pattern, 0, "")]
-    return [Shard(TAR, file.path, file.size, file.etag) for file in sorted(tars, key=lambda file: file.path)]
+    shards, images = _sorted_out(pattern, as_folder)
+    kinds = sorted({shard.kind for shard in shards}) + [f"images ({name})" for name in images]
+    if len(kinds) > 1:
+        raise ValueError(f"{pattern} holds {' and '.join(kinds)}; keep them in folders of their own, or name those of one kind by a glob")
+    if not kinds:
+        kind = "a folder without images, metadata.jsonl, metadata.csv, tars or Parquet files" if as_folder else "no file"
+        raise ValueError(f"no input: {pattern} is {kind}; {_NAME_ONE}")
+    return [Shard(FOLDER, pattern, 0, "")] if images else sorted(shards, key=lambda shard: shard.path)
 
 
-def cut(shard: Shard, max_samples: int, max_bytes: int, plan: str) -> Iterator[Split]:
+def cut(shard: Shard, max_samples: int, max_bytes: int, plan: str, columns: ParquetColumns | None = None) -> Iterator[Split]:
     """Cut ``shard`` into splits of at most so many samples and bytes of images (design: 512, 64 MiB); a larger image stands alone.
 
     A folder is cut before names that a hash chooses, so that a file that comes or goes moves the cuts near it and no others.
-    The offsets of a tar are kept in the folder ``plan``, so that each tar is scanned once. Raises ``ValueError`` for a
-    compressed tar, ``OSError`` when the shard cannot be read.
+    The offsets of a tar are kept in the folder ``plan``, so that each tar is scanned once. A Parquet file, whose images lie in
+    ``columns``, is cut by its footer. Raises ``ValueError`` for a compressed tar, ``OSError`` when the shard cannot be read,
+    ``EnvironmentFault`` when it lacks the columns.
     """
     if shard.kind == FOLDER:
         yield from _listed(shard, max_samples, max_bytes)
+        return
+    if shard.kind == PARQUET:
+        columns = columns or ParquetColumns()
+        yield from (_parquet_split(shard, found, columns) for found in parquet.scan(shard.path, columns, max_samples, max_bytes))
         return
     path = storage.join(plan, f"{_hash(_PLAN_VERSION, *astuple(shard), max_samples, max_bytes)}.json")
     known = _planned(shard, path)
@@ -127,8 +137,9 @@ def read(split: Split, corpus: str, source_license: str) -> pa.RecordBatch:
     """Return every row of ``split``, good or bad, with the columns of ``READ``.
 
     ``source_license`` stands where the source states none. Reasons: ``missing_file``, ``unreadable_file``,
-    ``empty_file``, ``too_many_bytes``, ``no_image``, ``bad_metadata``, ``truncated_shard``. Raises ``EnvironmentFault``
-    when the shard is no longer what was cut, ``OSError`` when all of it cannot be read.
+    ``empty_file``, ``too_many_bytes``, ``no_image``, ``bad_metadata``, ``truncated_shard``; of Parquet also
+    ``unreadable_row``, ``external_file``, ``several_images``. Raises ``EnvironmentFault`` when the shard is no longer what
+    was cut, ``OSError`` when all of it cannot be read.
     """
     samples = islice(_samples(split), split.taken)
     rows = [{c.SPLIT_ID.name: split.split_id, c.ROW.name: row, **sample.row(corpus, source_license)} for row, sample in enumerate(samples)]
@@ -146,7 +157,10 @@ def _samples(split: Split) -> Iterator[Sample]:
     found, planned = stat(split.path), File(split.path, split.size, split.etag)
     if found != planned:
         raise EnvironmentFault(f"{split.path} has changed since it was cut: expected {planned}, found {found}; run the command again")
-    yield from read_samples(split.path, split.first, split.last)
+    if split.columns is None:
+        yield from read_samples(split.path, split.first, split.last)
+    else:
+        yield from parquet.read_rows(split.path, split.first, split.last, split.columns)
     if split.damage is not None:
         offset, error = astuple(split.damage)
         failure = Failure("truncated_shard", f"{split.path}, byte {offset}: {error}; nothing from there on was read")
@@ -156,12 +170,12 @@ def _samples(split: Split) -> Iterator[Sample]:
 def _is_folder(pattern: str) -> bool:
     if storage.is_local(pattern):
         return os.path.isdir(pattern)
-    return not pattern.endswith(".tar") and not any(char in pattern for char in "*?[")
+    return not pattern.endswith(tuple(_KINDS)) and not any(char in pattern for char in "*?[")
 
 
-def _sorted_out(pattern: str, as_folder: bool) -> tuple[list[File], list[str]]:
-    """Return the tars that ``pattern`` names, and the name of an image or metadata file if the folder has one."""
-    tars: list[File] = []
+def _sorted_out(pattern: str, as_folder: bool) -> tuple[list[Shard], list[str]]:
+    """Return the tars and Parquet files that ``pattern`` names, and the name of an image or metadata file if the folder has one."""
+    shards: list[Shard] = []
     images: list[str] = []
     single = storage.is_local(pattern) and os.path.isfile(pattern)
     for file in list_folder(pattern) if as_folder else [stat(pattern)] if single else list_matching(pattern):
@@ -170,13 +184,14 @@ def _sorted_out(pattern: str, as_folder: bool) -> tuple[list[File], list[str]]:
             continue
         if name.lower().endswith(_COMPRESSED):
             raise ValueError(f"{file.path} is compressed, so no range of it can be read; decompress it first")
-        if name.lower().endswith(".tar"):
-            tars.append(file)
+        kind = _KINDS.get(os.path.splitext(name)[1].lower())
+        if kind:
+            shards.append(Shard(kind, file.path, file.size, file.etag))
         elif not as_folder:
-            raise ValueError(f"{file.path} is no .tar; name a folder of images, a .tar, a folder of .tar or a glob of .tar")
+            raise ValueError(f"{file.path} is no {' and no '.join(_KINDS)}; {_NAME_ONE}")
         elif not images and plans_rows(name):
             images.append(name)
-    return tars, images
+    return shards, images
 
 
 def _packs(items: Iterable[tuple[_Item, int, bool]], max_samples: int, max_bytes: int) -> Iterator[list[_Item]]:
@@ -225,6 +240,14 @@ def _planned(shard: Shard, path: str) -> list[Split] | None:
 def _tar_split(shard: Shard, first: int, last: int, rows: int, size: int, damage: Damage | None) -> Split:
     split_id = _hash(*astuple(shard), first, last)
     return Split(split_id, *astuple(shard), rows=rows, bytes=size, first=first, last=last, damage=damage)
+
+
+def _parquet_split(shard: Shard, found: parquet.RowRange | Damage, columns: ParquetColumns) -> Split:
+    first, last, size = (0, 0, 0) if isinstance(found, Damage) else astuple(found)
+    split_id = _hash(*astuple(shard), first, last, *astuple(columns))
+    damage = found if isinstance(found, Damage) else None
+    rows = last - first + (damage is not None)
+    return Split(split_id, *astuple(shard), rows=rows, bytes=size, first=first, last=last, damage=damage, columns=columns)
 
 
 def _folder_split(shard: Shard, nth: int, entries: Sequence[Entry]) -> Split:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, cast
 
-from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, NO_WORDS, Sample, Words, words_beside
+from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, NO_WORDS, Damage, Sample, Words, words_beside
 from pipelines.spine.storage import is_local, open_file
 from schemas.protocols import Failure
 
@@ -22,14 +22,6 @@ _LONGEST_HEADER = 2**20
 _SKIP = 2**20
 _MALFORMED = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
 """What ``tarfile`` raises on damaged headers; faults of the machine are ``OSError`` and pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Where a tar stops being readable, in bytes from its start, and why."""
-
-    offset: int
-    error: str
 
 
 @dataclass(frozen=True, slots=True)

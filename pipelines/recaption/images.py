@@ -32,7 +32,7 @@ def images_of(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_], annotation: st
     paths, members, offsets, lengths, hashes = (
         rows.column(f.name).to_pylist() for f in (c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.IMAGE_HASH)
     )
-    found = zip(np.flatnonzero(mask), fetch(paths, offsets, lengths), paths, members, hashes, strict=True)
+    found = zip(np.flatnonzero(mask), fetch(paths, members, offsets, lengths), paths, members, hashes, strict=True)
     for row, data, path, member, expected in found:
         if xxhash.xxh3_128_hexdigest(data) != expected:
             raise EnvironmentFault(

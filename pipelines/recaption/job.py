@@ -13,6 +13,7 @@ from filters.decode import Decoder
 from filters.image_rules import ImageContent, ImageSize
 from filters.models.labels import LabelSpec
 from pipelines.readers import splits
+from pipelines.readers.parquet_columns import ParquetColumns
 from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
 from schemas.columns import SEEN_DESCRIPTION
@@ -28,7 +29,7 @@ class Input:
     """What is read, and what is said of it."""
 
     path: str = ""
-    """Folder of images, tar, folder of tars, or glob of tars; local or `scheme://...`."""
+    """Folder of images, or tars or Parquet files: one, a folder or a glob of them; local or `scheme://...`."""
     corpus: str = "corpus"
     """Name of the corpus; part of every sample_id."""
     license: str = "unknown"
@@ -39,6 +40,8 @@ class Input:
     """Samples in a split at most (design)."""
     split_mb: int = 64
     """MiB of images in a split at most (design)."""
+    columns: ParquetColumns = field(default_factory=ParquetColumns)
+    """Which columns of a Parquet input hold what."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """What is decided before the graph is built: the shards, the folders of the passes, the name of the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pipelines.readers.splits import TAR, Shard, Split, cut, limited, list_shards
+from pipelines.readers.parquet import refuse_columns
+from pipelines.readers.splits import FOLDER, PARQUET, Shard, Split, cut, limited, list_shards
 from pipelines.recaption.job import Job, annotate_digest, recaption_digest, run_id
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import code_version, digest
+from schemas.exits import EnvironmentFault
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ class Plan:
 def plan_run(job: Job) -> Plan:
     """List the input of ``job`` and name its run.
 
-    Raises ``ConfigError`` without an input path, ``ValueError`` when nothing is found there.
+    Raises ``ConfigError`` without an input path, when nothing is found there, and when its Parquet lacks the columns.
     """
     if not job.input.path:
-        raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, or a glob of tars)")
+        raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, Parquet, or a glob of either)")
     if not storage.is_local(job.output.folder) and any(char in job.output.folder for char in "*?["):
         raise ConfigError(f"'output.folder': {job.output.folder} holds one of *?[, which a store takes for a pattern; rename it")
     if job.input.limit is not None and job.input.limit < 1:
@@ -71,12 +73,20 @@ def plan_run(job: Job) -> Plan:
         shards = tuple(list_shards(job.input.path))
     except ValueError as error:
         raise ConfigError(f"'input.path': {error}") from error
+    _refuse_columns(shards, job)
     return _named(Plan(job, shards, ""))
 
 
+def _refuse_columns(shards: Sequence[Shard], job: Job) -> None:
+    try:
+        refuse_columns((shard.path for shard in shards if shard.kind == PARQUET), job.input.columns)
+    except EnvironmentFault as error:
+        raise ConfigError(f"'input.columns': {error}") from error
+
+
 def _named(plan: Plan) -> Plan:
-    """Name the run by the contents of its input: size and etag of each tar; a folder has none, its files have."""
-    if all(shard.kind == TAR for shard in plan.shards):
+    """Name the run by the contents of its input: size and etag of each file; a folder has none, its files have."""
+    if all(shard.kind != FOLDER for shard in plan.shards):
         return replace(plan, run_id=run_id(plan.job, [asdict(shard) for shard in plan.shards]))
     cut = digest(sorted(split.split_id for split in first_splits(plan)))
     return replace(plan, run_id=run_id(plan.job, cut), cut=cut)
@@ -84,7 +94,8 @@ def _named(plan: Plan) -> Plan:
 
 def splits_of(shard: Shard, plan: Plan) -> Iterator[Split]:
     """Cut one shard; runs in workers."""
-    return cut(shard, plan.job.input.split_samples, plan.job.input.split_mb * 2**20, plan.folder("plan"))
+    asked = plan.job.input
+    return cut(shard, asked.split_samples, asked.split_mb * 2**20, plan.folder("plan"), asked.columns)
 
 
 def first_splits(plan: Plan) -> list[Split]:

@@ -98,7 +98,8 @@ def _first_ledger(run: str) -> list[dict[str, Any]]:
 def _image(row: dict[str, Any]) -> bytes | None:
     """Return the image from its source; a page is not worth a run, so one that is gone by now is not shown."""
     try:
-        return None if row["exit"] == DEAD else next(fetch([row["source_path"]], [row["source_offset"]], [row["source_bytes"]]))
+        place = ([row[name]] for name in ("source_path", "source_member", "source_offset", "source_bytes"))
+        return None if row["exit"] == DEAD else next(fetch(*place))
     except OSError:
         return None
 
