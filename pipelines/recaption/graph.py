@@ -30,7 +30,7 @@ def build(pipeline: beam.Pipeline, plan: Plan, backend: take.CaptionerBackend) -
     annotated = _annotate(splits, plan)
     decided = _decide(annotated, plan)
     taken = _take(decided, plan, backend)
-    planned: Any = splits | "Note what was cut" >> beam.Map(lambda split: (split.split_id, split.taken)).with_output_types(tuple[str, int])
+    planned: Any = splits | "Note what was cut" >> beam.Map(_rows_of).with_output_types(tuple[str, int])
     return commit_run(taken, planned, commit_of(plan))
 
 
@@ -48,6 +48,10 @@ def _splits(pipeline: beam.Pipeline, plan: Plan) -> PCollection[Split]:
         shards = pipeline | "List the shards" >> beam.Create(plan.shards) | "Spread the shards of the input" >> beam.Reshuffle()
         splits = shards | "Cut them into splits" >> beam.FlatMap(splits_of, plan).with_output_types(Split)
     return splits | "Spread the splits" >> beam.Reshuffle()
+
+
+def _rows_of(split: Split) -> tuple[str, int]:
+    return split.split_id, split.taken
 
 
 def _annotate(splits: PCollection[Split], plan: Plan) -> PCollection[str]:

@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,10 @@ from pipelines.recaption import estimate, graph
 from pipelines.recaption.job import Job
 from pipelines.recaption.plan import Plan, first_splits, plan_run
 from pipelines.recaption.take import CaptionerBackend
-from pipelines.spine import commit, config, flags, fragments, funnel, progress, storage
+from pipelines.spine import commit, config, dataflow, flags, fragments, funnel, progress, storage
 from pipelines.spine.answers import ObjectStorage
 from pipelines.spine.config import ConfigError
+from pipelines.spine.identity import digest
 from pipelines.spine.reaper import reaping
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Captioner
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = flags.parse(sys.argv[1:] if argv is None else argv, __doc__ or "")
         job = config.build(Job, command.settings)
         refuse_embedded_afar(job, command)
+        refuse_out_of_reach(job, command)
         plan = plan_run(replace(job, captioner=_resolved(job.captioner)))
         return run(plan, command)
     except ConfigError as error:
@@ -86,10 +88,11 @@ def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> No
     """Build the graph and run it to its end; raises ``EnvironmentFault`` where a worker met one."""
     if command.is_local:  # Beam logs each error at every level that it passes; the exception that arrives here holds them all
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    pipeline = beam.Pipeline(options=command.options)
-    graph.build(pipeline, plan, backend)
+    name = f"recaption-{digest(plan.lock)}"
     try:
-        with reaping() if command.has_processes else nullcontext():
+        with reaping() if command.has_processes else dataflow.staging(command.options, name):
+            pipeline = beam.Pipeline(options=command.options)
+            graph.build(pipeline, plan, backend)
             pipeline.run().wait_until_finish()
     except (RuntimeError, EnvironmentFault) as error:
         raise _fault_in(error) from error
@@ -97,10 +100,10 @@ def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> No
 
 def _fault_in(error: Exception) -> Exception:
     """Return the fault that a worker raised: Beam adds the step to its text, or brings it back as text in an error of its own."""
-    if isinstance(error, EnvironmentFault):
-        return EnvironmentFault(_STEP.sub("", str(error)))
     found = _FAULT.findall(str(error))
-    return EnvironmentFault(_STEP.sub("", found[-1])) if found else error
+    if found or isinstance(error, EnvironmentFault):
+        return EnvironmentFault(_STEP.sub("", found[-1] if found else str(error)))
+    return error
 
 
 def refuse_embedded_afar(job: Job, command: flags.Command) -> None:
@@ -109,6 +112,16 @@ def refuse_embedded_afar(job: Job, command: flags.Command) -> None:
         raise ConfigError(
             "'captioner.endpoint' is 'embedded', which serves local runners only: --set captioner.endpoint=http://HOST:8000/v1"
         )
+
+
+def refuse_out_of_reach(job: Job, command: flags.Command) -> None:
+    """Raise ``ConfigError`` when workers on Dataflow could not do the job; a dry run needs no flags of a launch."""
+    captioner = job.captioner
+    files = {"input.path": job.input.path, "output.folder": job.output.folder}
+    keys = {"captioner.api_key_env": captioner.api_key_env}
+    dataflow.refuse_unreachable(command.options, dataflow.Reach(files, {"captioner.endpoint": captioner.endpoint}, keys))
+    if not command.dry_run:
+        dataflow.make_ready(command.options, {"captioner.max_in_flight": captioner.max_in_flight})
 
 
 @contextmanager

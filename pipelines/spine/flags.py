@@ -2,14 +2,14 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
-from pipelines.spine import config
+from pipelines.spine import config, dataflow
 
 LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner")
 """DirectRunner would first look for a Go runner on the network or in a cache, so that machines disagree; it is taken as FnApiRunner."""
@@ -34,8 +34,7 @@ class Command:
         """Processes that share a model's endpoint, each with a client of its own: local ones, else the job's upper bound of workers."""
         if self.is_local:
             return (self.options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1) if self.has_processes else 1
-        bounds = self.options.get_all_options()
-        return max(1, int(bounds.get("max_num_workers") or 0), int(bounds.get("num_workers") or 0))
+        return dataflow.processes(self.options)
 
     @property
     def has_processes(self) -> bool:
@@ -49,8 +48,9 @@ def parse(argv: Sequence[str], description: str) -> Command:
     Raises ``ConfigError`` for a flag that neither we nor Beam know, or a job file that cannot be read.
     """
     own, beam_flags = _parser(description).parse_known_args(list(argv))
-    refuse_unknown(beam_flags)
     values = config.override(_read_job(own.job) if own.job else {}, own.set)
+    beam_flags = [*_flags_in(values.pop(BEAM, {})), *beam_flags]  # of a flag that is given twice Beam takes the last
+    refuse_unknown(beam_flags)
     for key, value in {"input.path": own.input, "output.folder": own.output, "input.limit": own.limit}.items():
         values = values if value is None else config.put(values, key, value)
     options = PipelineOptions(beam_flags)
@@ -70,6 +70,8 @@ def refuse_unknown(flags: Sequence[str]) -> None:
         raise config.ConfigError(f"unknown flag {flag!r}{config.suggestion(flag.split('=')[0], names)}")
 
 
+BEAM = "beam"
+"""Section of a job file that holds Beam's own flags: ``max_num_workers: 32`` for ``--max_num_workers=32``, a list for a repeated one."""
 OWN_FLAGS = ("job", "set", "input", "output", "limit", "dry_run")
 
 
@@ -83,6 +85,13 @@ def _parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--dry_run", action="store_true", help="print the plan, bytes, model calls and cost, and stop")
     parser.epilog = "Beam's own flags (--runner, --direct_num_workers, --direct_running_mode, ...) are passed on."
     return parser
+
+
+def _flags_in(section: Any) -> list[str]:
+    if not isinstance(section, Mapping):
+        raise config.ConfigError(f"{BEAM!r}: expected a mapping of flags, found {section!r}")
+    given = [(name, value) for name, found in section.items() for value in (found if isinstance(found, list) else [found])]
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in given]
 
 
 def _read_job(path: str) -> dict[str, Any]:
