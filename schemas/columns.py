@@ -51,6 +51,19 @@ HEIGHT = column("height", pa.int32(), "height as displayed, after EXIF rotation"
 ANIMATED = column("animated", pa.bool_(), "the file holds more than one frame; signals are those of the first")
 COLOUR_STD = column("colour_std", pa.float32(), "largest standard deviation of a colour channel over the decoded pixels", unit="0-255")
 
+# Relevance: how well a text fits its image.
+CLIP_SCORE = column(
+    "clip_score", pa.float32(), "cosine of image and alt text by `clip_model`, rounded to 4 decimals", unit="-1 to 1", source="paper 3.1"
+)
+CAPTION_CLIP_SCORE = column(
+    "caption_clip_score",
+    pa.float32(),
+    "cosine of image and caption by `clip_model`, rounded to 4 decimals",
+    unit="-1 to 1",
+    source="paper 3.1",
+)
+CLIP_MODEL = column("clip_model", pa.string(), "embedder of the scores, such as `ViT-B-32/openai`; `conse` is no CLIP")
+
 # Evidence for a captioner that cannot see.
 LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")
 OCR_TEXT = column("ocr_text", pa.list_(pa.string()), "lines of text read in the image, in reading order")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from filters.alt_text import AltText
 from filters.caption_rules import CaptionRules
 from filters.image_rules import ImageContent, ImageSize
+from filters.relevance import Relevance
 from schemas import columns as c
 from schemas.exits import Verdict
 from schemas.records import RECAPTIONED
@@ -30,6 +31,8 @@ FILTERS: list[Any] = [
     pytest.param(ImageContent(), id="ImageContent"),
     pytest.param(AltText(), id="AltText"),
     pytest.param(partial(CaptionRules(), instructions=INSTRUCTIONS), id="CaptionRules"),
+    pytest.param(Relevance("ViT-B-32/openai"), id="Relevance"),
+    pytest.param(Relevance("conse", score=c.CAPTION_CLIP_SCORE.name), id="Relevance of captions"),
 ]
 
 TEXTS = st.sampled_from(
@@ -44,11 +47,12 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.string(): TEXTS,
     pa.int32(): st.sampled_from([0, 1, 199, 200, 600, 601, 4000]) | st.integers(0, 2**31 - 1),
     pa.int64(): st.sampled_from([0, 5119, 5120, 5121]) | st.integers(0, 2**50),
-    pa.float32(): st.sampled_from([0.0, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
+    pa.float32(): st.sampled_from([0.0, 0.25, 0.5, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
     pa.bool_(): st.booleans(),
 }
 
-READ = [field for field in RECAPTIONED if field.type in VALUES and field.name != c.SAMPLE_ID.name]
+SCORES = [c.CLIP_SCORE, c.CAPTION_CLIP_SCORE]
+READ = [field for field in [*RECAPTIONED, *SCORES] if field.type in VALUES and field.name != c.SAMPLE_ID.name]
 """Every scalar column of a sample, so that a filter may read what it likes."""
 
 
