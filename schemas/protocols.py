@@ -106,3 +106,20 @@ class Detector(Protocol):
     def detect(self, images: Sequence[Pixels]) -> Sequence[Sequence[tuple[str, float, tuple[float, float, float, float]]]]:
         """Return for each image (label, score, box), boxes xyxy in pixels of the array given."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A proper name as it stands in a text."""
+
+    text: str
+    kind: str
+    """`person`, `place`, `organisation`, `product`, `work`, `species`; `name` where the finder cannot tell."""
+
+
+class NameFinder(Protocol):
+    """Finds the proper names in texts."""
+
+    def find(self, texts: Sequence[str]) -> Sequence[Sequence[Name]]:
+        """Return for each text its names in reading order; a text in a language that the finder does not know has none."""
+        ...
