@@ -5,7 +5,7 @@ A new filter is one more line in ``FILTERS``; a column of a new type is one more
 
 import dataclasses
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,25 @@ from hypothesis import strategies as st
 
 from filters.alt_text import AltText
 from filters.caption_rules import CaptionRules
+from filters.facts import FactsKept
 from filters.image_rules import ImageContent, ImageSize
 from schemas import columns as c
 from schemas.exits import Verdict
-from schemas.records import RECAPTIONED
+from schemas.protocols import Name
+from schemas.records import FACTS, RECAPTIONED
 
 Filter = Callable[[pa.RecordBatch], Verdict]
+
+DECLARED = pa.schema([*RECAPTIONED, *FACTS])
+"""Every column that a filter may add."""
+
+
+class CapitalisedWords:
+    """A finder of names that is as simple as it gets."""
+
+    def find(self, texts: Sequence[str]) -> list[list[Name]]:
+        return [[Name(word, "name") for word in text.split() if word[:1].isupper()] for text in texts]
+
 
 INSTRUCTIONS = "Rewrite the alt text below into one precise caption. Keep names and places."
 
@@ -30,6 +43,7 @@ FILTERS: list[Any] = [
     pytest.param(ImageContent(), id="ImageContent"),
     pytest.param(AltText(), id="AltText"),
     pytest.param(partial(CaptionRules(), instructions=INSTRUCTIONS), id="CaptionRules"),
+    pytest.param(partial(FactsKept(drop_new_names=True), names=CapitalisedWords()), id="FactsKept"),
 ]
 
 TEXTS = st.sampled_from(
@@ -46,10 +60,12 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int64(): st.sampled_from([0, 5119, 5120, 5121]) | st.integers(0, 2**50),
     pa.float32(): st.sampled_from([0.0, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
     pa.bool_(): st.booleans(),
+    c.OCR_TEXT.type: st.lists(st.none() | TEXTS, max_size=2),
+    c.LABELS.type: st.lists(st.none() | st.fixed_dictionaries({"label": st.none() | TEXTS, "probability": st.just(0.5)}), max_size=2),
 }
 
 READ = [field for field in RECAPTIONED if field.type in VALUES and field.name != c.SAMPLE_ID.name]
-"""Every scalar column of a sample, so that a filter may read what it likes."""
+"""Every column of a sample but the image, so that a filter may read what it likes."""
 
 
 @st.composite
@@ -117,7 +133,7 @@ def test_a_slice_of_a_batch_gets_the_slice_of_its_verdict(judge: Filter, batch: 
 def test_a_verdict_is_as_long_as_its_batch_and_of_the_declared_types(judge: Filter, batch: pa.RecordBatch):
     verdict = judge(batch)
     found = {"reason": verdict.reason, "value": verdict.value, "threshold": verdict.threshold, **verdict.added}
-    declared = {name: RECAPTIONED.field(name).type for name in verdict.added}
+    declared = {name: DECLARED.field(name).type for name in verdict.added}
     assert {name: len(array) for name, array in found.items()} == dict.fromkeys(found, len(batch))
     assert {name: array.type for name, array in found.items()} == {
         "reason": pa.string(),
