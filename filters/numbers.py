@@ -9,7 +9,7 @@ from filters.numbers_words import COUNTERS, HAN_DIGITS, HAN_POWERS, MONTHS, SCAL
 from filters.words import UNSPACED
 
 _HAN_NUMBER = "[" + "".join({*HAN_DIGITS, *HAN_POWERS}) + "]"
-_DIGITS = r"\d{1,3}(?:[.,]\d{3})+(?:[.,]\d{1,2})?(?!\d)|(?<![\d.])\d+[.,]\d+(?![.\d])|\d+"
+_DIGITS = r"\d{1,3}(?:[.,]\d{3})+(?:[.,]\d{1,2})?(?!\d)|(?<![\d.])\d+[.,]\d+(?![.,]?\d)|\d+"
 _TOKEN = re.compile(
     rf"(?P<money>[$€£¥])?\s?(?P<digits>{_DIGITS})(?P<scale>\s?[万亿千百]|\s(?:hundred|thousand|million|billion)\b)?"
     rf"|(?P<prefix>第)?(?P<han>{_HAN_NUMBER}{{1,12}})(?=[{COUNTERS}]|英寸|英尺|厘米|毫米|公里|公斤|世纪)"

@@ -184,6 +184,8 @@ def test_what_a_picture_shows_is_no_credit(text: str):
         ("街道", "十字路口的四周是五颜六色的店铺，还有三明治。"),
         ("Price $25, 1889", "A wallet."),
         ("bag", "A bag for $3."),
+        ("fare $4.50", "A screen with a fare of $4.50."),
+        ("opened 2019.07.30, 14:05", "On 2019-07-30, at 14:05."),
     ],
 )
 def test_numbers_of_the_source_and_small_counts_may_stand(alt_text: str, caption: str):
