@@ -124,6 +124,27 @@ COPY_SIMILARITY = column("copy_similarity", pa.float32(), "normalised edit simil
 TEXT = column("text", pa.string(), "what the trainer reads beside the image: the alt text as it came, or the caption", source="paper 3.1")
 CAPTION_SOURCE = column("caption_source", pa.string(), "which of them `text` is: `original` or `recaption`", source="paper 3.1")
 CAPTION_FAULT = column("caption_fault", pa.string(), "reason for which the caption was set aside while the sample stays with its alt text")
+# Facts of the alt text in the caption.
+NAMES_KEPT = column(
+    "names_kept", pa.list_(pa.string()), "proper names of the alt text, credits apart, that the caption keeps", source="paper 3.1"
+)
+NAMES_LOST = column(
+    "names_lost", pa.list_(pa.string()), "proper names of the alt text, credits apart, that the caption drops or alters", source="paper 3.1"
+)
+NAMES_ADDED = column("names_added", pa.list_(pa.string()), "proper names of the caption that neither alt text nor evidence holds")
+WORDS_ADDED = column(
+    "words_added",
+    pa.list_(pa.string()),
+    "content words that the caption adds to the alt text and the evidence supports, folded",
+    source="paper 3.1",
+)
+WORDS_UNSUPPORTED = column(
+    "words_unsupported",
+    pa.list_(pa.string()),
+    "content words that the caption adds and the evidence does not hold: the image has to support them",
+)
+ENRICHED = column("enriched", pa.bool_(), "the caption adds at least one content word that the evidence supports")
+ECHO = column("echo", pa.bool_(), "the caption adds no content word at all")
 
 # The exit of a row.
 EXIT = column("exit", pa.string(), "the door the row left by: kept, dropped, merged, dead; null while it is under way")

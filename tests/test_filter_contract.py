@@ -5,7 +5,7 @@ A new filter is one more line in ``FILTERS``; a column of a new type is one more
 
 import dataclasses
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,17 +17,28 @@ from hypothesis import strategies as st
 from filters.alt_text import AltText
 from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
+from filters.facts import FactsKept
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
 from filters.relevance import Relevance
 from filters.safety import Faces, NotSafe, PersonalData
 from schemas import columns as c
 from schemas.exits import Verdict
+from schemas.protocols import Name
 
 Filter = Callable[[pa.RecordBatch], Verdict]
 
 LISTED = "0123456789abcdef0123456789abcdef"
 """A hash on a blocklist."""
+
+
+class CapitalisedWords:
+    """A finder of names that is as simple as it gets."""
+
+    def find(self, texts: Sequence[str]) -> list[list[Name]]:
+        return [[Name(word, "name") for word in text.split() if word[:1].isupper()] for text in texts]
+
+
 INSTRUCTIONS = "Rewrite the alt text below into one precise caption. Keep names and places."
 
 FILTERS: list[Any] = [
@@ -43,6 +54,7 @@ FILTERS: list[Any] = [
     pytest.param(partial(Blocklist(), hashes=frozenset([LISTED])), id="Blocklist"),
     pytest.param(Relevance("ViT-B-32/openai"), id="Relevance"),
     pytest.param(Relevance("conse", score=c.CAPTION_CLIP_SCORE.name), id="Relevance of captions"),
+    pytest.param(partial(FactsKept(drop_new_names=True), names=CapitalisedWords()), id="FactsKept"),
 ]
 
 TEXTS = st.sampled_from(
@@ -60,6 +72,8 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int64(): st.sampled_from([0, 5119, 5120, 5121]) | st.integers(0, 2**50),
     pa.float32(): st.sampled_from([0.0, 0.25, 0.5, 0.75, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
     pa.bool_(): st.booleans(),
+    c.OCR_TEXT.type: st.lists(st.none() | TEXTS, max_size=2),
+    c.LABELS.type: st.lists(st.none() | st.fixed_dictionaries({"label": st.none() | TEXTS, "probability": st.just(0.5)}), max_size=2),
 }
 
 DECLARED = {field.name: field for field in vars(c).values() if isinstance(field, pa.Field)}
