@@ -79,7 +79,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", help="YAML file of the job; every key has a default")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", help="lay one value over the job file; may be repeated")
-    parser.add_argument("--input", help="folder of images, WebDataset tar, or glob of tars; same as --set input.path=")
+    parser.add_argument("--input", help="folder of images, WebDataset tar, Parquet, or glob of either; same as --set input.path=")
     parser.add_argument("--output", help="folder for everything that is written; same as --set output.folder=")
     parser.add_argument("--limit", type=int, help="take only the first N samples; same as --set input.limit=")
     parser.add_argument("--dry_run", action="store_true", help="print the plan, bytes, model calls and cost, and stop")
