@@ -32,6 +32,7 @@ NAMES = (
     ("莱昂纳多·迪卡普里奥", "person"), ("Beethovenstatue", "name"), ("Mercedes G-Class", "product"), ("Mercedes S-Class", "product"),
     ("小米13", "product"), ("Nike", "product"), ("Einstein", "person"), ("Albert Einstein", "person"), ("Tokyo Tower", "place"),
     ("東京鐵塔", "place"),
+    ("Toyota Corolla 2018", "product"),
 )  # fmt: skip
 
 
@@ -213,6 +214,15 @@ def test_numbers_of_the_source_and_small_counts_may_stand(alt_text: str, caption
 )
 def test_a_number_from_nowhere_is_invented(alt_text: str, caption: str):
     assert the_reason(alt_text, caption) == "number_invented"
+
+
+def test_another_year_behind_a_name_is_a_number_and_no_other_name():
+    assert the_reason("Toyota Corolla 2018", "A white Toyota Corolla 2019 on a road.") == "number_invented"
+    assert the_reason("Toyota Corolla 2018", "A white Toyota Corolla on a road.") is None
+
+
+def test_a_name_that_is_only_credited_may_go():
+    assert the_reason("Dogs on a beach, photo by Barack Obama", "Brown dogs on a beach.") is None
 
 
 def test_what_labels_and_lines_hold_is_not_from_nowhere():
