@@ -18,12 +18,12 @@ env: .venv/ready
 	touch $@
 
 demo: env
-	$(BIN)/python -m jobs.fetch qwen efficientnet museum
+	$(BIN)/python -m jobs.fetch qwen efficientnet museum lid minilm geonames thuocl
 	$(BIN)/python -m jobs.demo_corpus $(CACHE)/demo-pool
 	$(BIN)/python -m pipelines.recaption --job=jobs/recaption/demo.yaml --input=$(CACHE)/demo-pool
 
 test: env check
-	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum
+	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm geonames thuocl
 	test -x /usr/bin/chromium || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	$(BIN)/python -m pytest
 
@@ -56,7 +56,7 @@ docs: env
 
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet $(PIP_FLAGS) -e '.[local,dev]'
+	.venv-lock/bin/python -m pip install --quiet $(PIP_FLAGS) -e '.[local,clip,names,dev]'
 	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 

@@ -115,7 +115,12 @@ SEEN_IMAGE, SEEN_DESCRIPTION = "image", "description"
 FINISH_REASON = column(
     "finish_reason", pa.string(), "why the server stopped: stop, length, content_filter", source="OpenAI chat completions"
 )
-PROMPT_TOKENS = column("prompt_tokens", pa.int32(), "tokens of the request, as the server counted them", unit="tokens")
+PROMPT_TOKENS = column(
+    "prompt_tokens",
+    pa.int32(),
+    "tokens of the request, as the server counted them; 0 where an equal request of the same split was answered",
+    unit="tokens",
+)
 COMPLETION_TOKENS = column("completion_tokens", pa.int32(), "tokens of the answer, as the server counted them", unit="tokens")
 ANSWER_SECONDS = column("answer_seconds", pa.float32(), "wall time of the request that was answered", unit="seconds")
 COPY_SIMILARITY = column("copy_similarity", pa.float32(), "normalised edit similarity of caption and alt text; 1 is a copy", unit="0-1")

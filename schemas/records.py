@@ -7,10 +7,11 @@ import pyarrow as pa
 from schemas import columns as c
 
 SCHEMA_VERSION = 1
-"""Raised when a column is added; readers accept every version up to this one."""
+"""Part of the identity of every pass: raised when a column changes, so that no pass reads what another version wrote."""
 
 SOURCE = (c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.URL)
 SIGNALS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR_STD)
+LOOKS = (c.LANGUAGE, c.LANGUAGE_CONFIDENCE, c.OTHER_SCRIPT_SHARE, c.NSFW_SCORE, c.FACES, c.IMAGE_MD5, c.IMAGE_SHA256)
 EVIDENCE = (c.LABELS, c.OCR_TEXT)
 TWINS = (c.ALT_TEXTS, c.ALT_TEXT_COUNT, c.DUPLICATE_COUNT)
 ANSWER = (
@@ -18,25 +19,32 @@ ANSWER = (
     c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS, c.COPY_SIMILARITY,
 )  # fmt: skip
 FACTS = (c.NAMES_KEPT, c.NAMES_LOST, c.NAMES_ADDED, c.WORDS_ADDED, c.WORDS_UNSUPPORTED, c.ENRICHED, c.ECHO)
+CHECKED = (c.CAPTION_PERSONAL_DATA,)
+MIXED = (c.TEXT, c.CAPTION_SOURCE, c.CAPTION_FAULT)
 EXITS = (c.EXIT, c.STEP, c.REASON, c.VALUE, c.THRESHOLD, c.ERROR, c.MERGED_INTO)
 
 IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT])
 """An image-text sample as a reader yields it."""
 
-ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *EVIDENCE, *EXITS])
+ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE, *EXITS])
 """What the annotate pass leaves on disk: every row, its signals and its exit so far, no image bytes."""
 
-DECISION = pa.schema([c.SPLIT_ID, c.ROW, *TWINS, *EXITS])
+DECISION = pa.schema([c.SPLIT_ID, c.ROW, c.ALT_TEXT_PERSONAL_DATA, *TWINS, *EXITS])
 """What crosses the shuffle back to a split: verdicts and merges, no signals."""
 
-RECAPTIONED = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, *EVIDENCE, *TWINS, *ANSWER])
+RECAPTIONED = pa.schema(
+    [
+        *(c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE),
+        *(c.ALT_TEXT_PERSONAL_DATA, *TWINS, *ANSWER, *CHECKED, *MIXED),
+    ]
+)
 """A sample of the recaption job, as the trainer reads it."""
 
 FRAGMENT = pa.schema([*RECAPTIONED, *EXITS])
 """A committed split: every row with its exit, image bytes only where kept."""
 
-LEDGER = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE_HASH, c.ALT_TEXT, c.CAPTION, c.COPY_SIMILARITY, *EXITS])
-"""One line for each row of the input: where it came from and by which door it left."""
+LEDGER = pa.schema([field for field in FRAGMENT if field.name != c.IMAGE.name])
+"""One line for each row of the input: where it came from, all that was measured of it, and by which door it left."""
 
 DEAD_LETTER = pa.schema([c.SAMPLE_ID, *SOURCE, c.STEP, c.REASON, c.ERROR])
 """The dead letters: enough to find the source file and read what went wrong."""

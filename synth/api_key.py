@@ -33,8 +33,8 @@ def read_key(role: str, *, variable: str, secret: str) -> str:
     if secret:
         return _fit(role, _from_secret(role, secret), f"the secret {secret}", "add a version that holds the key alone, and name it")
     if variable:
-        advice = f"export {variable}=..., or, for workers elsewhere, name a secret: --set {role}.api_key_secret={LIKE}"
-        return _fit(role, _from_variable(role, variable), f"the environment variable {variable}", advice)
+        advice = f"export it, or, for workers elsewhere, name a secret: --set {role}.api_key_secret={LIKE}"
+        return _fit(role, _from_variable(role, variable), f"the environment variable that {role}.api_key_env names", advice)
     return ""
 
 

@@ -100,6 +100,8 @@ class CaptionerSpec:
         chat = self.chat
         if self.endpoint == EMBEDDED and self.model:
             raise ValueError("`model` names what an endpoint serves; what the embedded server serves is `weights`")
+        if self.endpoint == EMBEDDED and (self.api_key_env or self.api_key_secret):
+            raise ValueError("a key is for an endpoint; the embedded server asks for none")
         if self.endpoint == EMBEDDED:
             return self
         with chat.load() as client:
@@ -166,7 +168,7 @@ class ServedCaptioner:
                     if isinstance(outcome, Answer):
                         answers.put(key, outcome)
                     outcomes[key] = outcome
-        return [outcomes[key] for key in keys]
+        return [outcomes[key] if key not in keys[:row] else _free(outcomes[key]) for row, key in enumerate(keys)]
 
     def close(self) -> None:
         """End the client's thread; a worker that ends need not."""
@@ -175,6 +177,11 @@ class ServedCaptioner:
     def _turn(self, task: CaptionTask) -> Turn:
         text = self._prompt.fill(task.alt_text, task.evidence)
         return Turn(text, ((mime_type(task.image_format), task.image),) if self._prompt.seen == "image" else ())
+
+
+def _free(outcome: Answer | Failure) -> Answer | Failure:
+    """Return an outcome that an equal request before it has paid for."""
+    return replace(outcome, prompt_tokens=0, completion_tokens=0, seconds=0.0) if isinstance(outcome, Answer) else outcome
 
 
 def mime_type(image_format: str) -> str:

@@ -12,7 +12,7 @@ from schemas.batches import draw
 from schemas.exits import Addition, Verdict
 
 ORIGINAL, RECAPTION = "original", "recaption"
-FAULTS_OF_THE_CAPTION = ("empty", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy")
+FAULTS_OF_THE_CAPTION = ("empty", "thinking", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy")
 """Reasons that tell of the captioner and not of the sample, whose alt text has passed its own rules (ours)."""
 
 
@@ -50,13 +50,16 @@ class Mix:
             error=nothing,
         )
 
-    def spare(self, verdict: Verdict) -> Verdict:
+    def spare(self, verdict: Verdict, before: pa.Array) -> Verdict:
         """Return ``verdict`` with the rows kept that may stay with their alt text; ``caption_fault`` says why they were to leave.
 
-        The column is added in any case, so that a batch has the same columns whatever the rows are.
+        ``before`` is that column as earlier rules left it: a caption that was set aside is not judged again. The column is added
+        in any case, so that a batch has the same columns whatever the rows are.
         """
-        kept = stays_with_original(verdict.reason, self.faults if self.keep_original_of_dropped else ())
-        fault = [reason if keep else None for reason, keep in zip(verdict.reason.to_pylist(), kept, strict=True)]
+        earlier = before.is_valid().to_numpy(zero_copy_only=False)
+        kept = earlier | stays_with_original(verdict.reason, self.faults if self.keep_original_of_dropped else ())
+        reasons = zip(before.to_pylist(), verdict.reason.to_pylist(), kept, strict=True)
+        fault = [old or (reason if keep else None) for old, reason, keep in reasons]
         return Verdict(
             reason=_without(verdict.reason, kept),
             value=_without(verdict.value, kept),

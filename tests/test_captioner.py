@@ -104,7 +104,10 @@ def test_equal_tasks_are_asked_once_and_all_get_the_answer(tmp_path: Path):
     with captioning(tmp_path) as (server, captioner, _):
         outcomes = captioner.caption(SPLIT, [one, other, one, one])
     assert len(server.calls) == 2
-    assert outcomes[0] == outcomes[2] == outcomes[3] != outcomes[1]
+    answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+    assert [answer.text for answer in answers] == [answers[0].text, answers[1].text, answers[0].text, answers[0].text]
+    assert answers[0].text != answers[1].text
+    assert [answer.prompt_tokens > 0 for answer in answers] == [True, True, False, False], "what was paid once is counted once"
 
 
 def test_tasks_that_differ_in_the_image_alone_are_asked_apart(tmp_path: Path):
@@ -260,6 +263,11 @@ def test_a_spec_can_be_pickled_and_hashed():
 def test_the_model_is_named_with_its_revision():
     assert CaptionerSpec(model="glm-4.5v", revision="abc").name == "glm-4.5v@abc"
     assert CaptionerSpec(weights="qwen").name == "qwen2.5-coder-1.5b-instruct-q4_k_m"
+
+
+def test_a_key_for_the_embedded_model_is_refused():
+    with pytest.raises(ValueError, match="a key is for an endpoint"):
+        CaptionerSpec(api_key_env="NAME").resolved()
 
 
 @pytest.mark.parametrize(("endpoint", "seen"), [("embedded", "description"), ("http://x/v1", "image")])

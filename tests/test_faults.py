@@ -6,9 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipelines.recaption.images import images_of
 from pipelines.recaption.job import Input, Job
 from pipelines.recaption.launch import execute
 from pipelines.recaption.plan import plan_run
@@ -105,13 +107,39 @@ def test_a_second_run_of_the_same_job_waits_for_nobody_and_says_so(tmp_path: Pat
         flags = jobs.flags_for(tmp_path / "pool", tmp_path / "out", server.endpoint)
         jobs.run(*flags)
         shutil.rmtree(tmp_path / "out" / "recaption")
-        (lock,) = tmp_path.glob("out/recaption-pass/*.lock")
+        (lock,) = tmp_path.glob("out/locks/*")
+        shutil.copytree(tmp_path / "pool", tmp_path / "other")
+        other = jobs.flags_for(tmp_path / "other", tmp_path / "out", server.endpoint)
         with storage.locked(str(lock)):
-            refused = jobs.run(*flags, status=1)
-            jobs.run(*flags, "--set=image_size.min_side=10")
+            refused = jobs.run(*flags, "--set=image_size.min_side=10", status=1)
+            jobs.run(*other)
         assert refused.stderr.splitlines()[-1].startswith("stopped: another run of this job holds")
         jobs.run(*flags)
-    assert len(server.alt_texts) == 3
+    assert len(server.alt_texts) == 6
+
+
+@pytest.mark.parametrize("setting", ["input.split_samples=0", "input.split_mb=-3", "output.shard_mb=0", "limits.max_dead_ratio=-1"])
+def test_a_size_of_nothing_is_refused_with_its_section(tmp_path: Path, setting: str):
+    section, name = setting.split("=")[0].split(".")
+    assert f"refused: '{section}': {name}" in jobs.run(f"--set={setting}", f"--input={tmp_path}", status=2).stderr
+
+
+def test_a_source_that_goes_while_the_run_is_on_is_a_fault_with_advice(tmp_path: Path):
+    source = {"source_path": str(tmp_path / "gone.jpg"), "source_offset": 0, "source_bytes": 1, "source_member": None, "image_hash": "x"}
+    batch = pa.RecordBatch.from_pylist([source])
+    with pytest.raises(EnvironmentFault, match="put it back"):
+        list(images_of(batch, np.array([True]), "annotation"))
+
+
+def test_a_file_that_is_gone_when_a_block_reads_it_is_not_told_as_a_full_disk(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="other"):
+        copy(tmp_path / "other", tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def copy(source: Path, target: Path) -> None:
+    with storage.writing(str(target)) as file:
+        file.write(source.read_bytes())
 
 
 def test_a_folder_that_changes_after_the_run_was_named_stops_it(tmp_path: Path):
@@ -120,7 +148,7 @@ def test_a_folder_that_changes_after_the_run_was_named_stops_it(tmp_path: Path):
         Job(input=Input(path=str(tmp_path / "pool")), captioner=CaptionerSpec(prompt="recaption"), output=Output(folder=str(tmp_path)))
     )
     images.write_file(tmp_path / "pool" / "b.jpg", images.photo(2))
-    with pytest.raises(EnvironmentFault, match="changed during the run"):
+    with pytest.raises(EnvironmentFault, match="changed after the run was named"):
         execute(plan, Broken(), flags.parse([], ""))
     assert not Path(plan.run).exists()
 

@@ -7,6 +7,7 @@ from filters.decode import Decoder
 from filters.models.labels import LabelSpec
 from pipelines.readers import splits
 from pipelines.recaption.annotate import Annotator, read_split
+from pipelines.recaption.looks import Looks
 from tests import images
 
 PNG = base64.b64decode(
@@ -20,7 +21,7 @@ def test_golden_annotation(tmp_path: Path):
     images.write_tar(tmp_path / "pool.tar", [{"__key__": "1", "png": PNG, "txt": " Cafe\u0301 at noon ", "json": record}])
     (shard,) = splits.list_shards(str(tmp_path))
     (split,) = splits.cut(shard, 10, 1000, str(tmp_path / "plan"))
-    (row,) = Annotator(Decoder(), LabelSpec(), None)(read_split(split, "corpus", "unknown")).to_pylist()
+    (row,) = Annotator(Decoder(), Looks(LabelSpec(), None, None, None, None, ()))(read_split(split, "corpus", "unknown")).to_pylist()
     found = {name: value for name, value in row.items() if value is not None and name not in {"split_id", "source_path", "image"}}
     assert (splits.VERSION, Decoder.version) == (1, 1)
     assert found == {

@@ -13,7 +13,7 @@ from apache_beam.coders import StrUtf8Coder
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.recaption import annotate, decide, graph, take
-from pipelines.recaption.job import Input, Job, decisions
+from pipelines.recaption.job import Input, Job, caption_steps, decisions
 from pipelines.recaption.plan import Plan, plan_run
 from pipelines.spine import coder
 from pipelines.spine.commit import Output
@@ -93,7 +93,8 @@ def test_every_step_of_the_funnel_is_a_label_of_the_graph(plan: Plan, pipeline: 
     pipeline.run().wait_until_finish()
     labels = {step.unique_name for step in pipeline.to_runner_api().components.transforms.values()}
     steps = [count["step"] for count in json.loads(Path(plan.run, "funnel.json").read_text())]
-    assert len(steps) == len(set(steps)) == 8
+    rules, checks = ([sentence for sentence, _ in steps_of(Job())] for steps_of in (decisions, caption_steps))
+    assert steps == [annotate.READ, annotate.DECODE, *rules, decide.DUPLICATES, take.CAPTION, *checks, take.MIX]
     assert [step for step in steps if step not in labels] == []
 
 
@@ -106,7 +107,8 @@ def test_every_collection_of_batches_has_the_arrow_coder_and_every_tag_a_coder_o
         *(sentence for sentence, _ in decisions(Job())),
         decide.DUPLICATES,
         take.CAPTION,
-        take.CAPTION_RULES,
+        *(sentence for sentence, _ in caption_steps(Job())),
+        take.MIX,
     }
     assert {f"{step}:{MAIN}" for step in passed_on} <= batches
     assert {name for name in batches if type(found[name][1]) is not coder.ArrowBatchCoder} == set()

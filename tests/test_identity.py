@@ -89,6 +89,7 @@ def test_what_zombies_and_dying_writers_leave_changes_nothing(pool: Path, first:
         Path(differing).rename(fragment.with_name(f"{key}.{'f' * 32}.parquet"))
     assert again(pool, first, output) == []
     assert jobs.tree(output / "recaption") == jobs.tree(first.output / "recaption")
+    assert list(output.glob("*/*/.writing-*")) == []
 
 
 def test_a_new_shard_is_added_without_asking_again(pool: Path, tmp_path: Path):

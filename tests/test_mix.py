@@ -72,7 +72,7 @@ def verdict(*reasons: str | None) -> Verdict:
 
 
 def test_rows_whose_caption_alone_was_at_fault_stay_if_they_may():
-    spared = Mix(keep_original_of_dropped=True).spare(verdict("truncated", "not_safe", None, "copy"))
+    spared = Mix(keep_original_of_dropped=True).spare(verdict("truncated", "not_safe", None, "copy"), pa.nulls(4, pa.string()))
     assert spared.reason.to_pylist() == [None, "not_safe", None, None]
     assert spared.value.to_pylist() == spared.threshold.to_pylist() == [None, 1.0, None, None]
     assert spared.added["caption_fault"].to_pylist() == ["truncated", None, None, "copy"]
@@ -81,10 +81,16 @@ def test_rows_whose_caption_alone_was_at_fault_stay_if_they_may():
 
 def test_by_default_nothing_is_spared_and_the_columns_are_the_same():
     before = verdict("truncated", "not_safe", None)
-    after = Mix().spare(before)
+    after = Mix().spare(before, pa.nulls(3, pa.string()))
     assert after.reason.to_pylist() == before.reason.to_pylist()
     assert after.value.to_pylist() == before.value.to_pylist()
     assert after.added["caption_fault"].to_pylist() == [None] * 3
+
+
+def test_a_caption_that_was_set_aside_is_not_judged_again():
+    spared = Mix(keep_original_of_dropped=True).spare(verdict("not_safe", None, "copy"), pa.array(["truncated", "empty", None]))
+    assert spared.reason.to_pylist() == [None, None, None]
+    assert spared.added["caption_fault"].to_pylist() == ["truncated", "empty", "copy"]
 
 
 def test_which_rows_stay_is_said_by_the_reasons_alone():
@@ -94,8 +100,8 @@ def test_which_rows_stay_is_said_by_the_reasons_alone():
 
 
 def test_the_faults_are_reasons_that_the_caption_rules_give():
-    captions = ["", "cut", "I cannot see it", "word " * 300, "a b c d " * 3, " ".join("abcdefghij"), "the alt text"]
-    finish = ["stop", "length", *["stop"] * 5]
-    batch = pa.record_batch({"caption": captions, "finish_reason": finish, "alt_text": ["the alt text"] * 7})
+    captions = ["", "<think>So", "cut", "I cannot see it", "word " * 300, "a b c d " * 3, " ".join("abcdefghij"), "the alt text"]
+    finish = ["stop", "stop", "length", *["stop"] * 5]
+    batch = pa.record_batch({"caption": captions, "finish_reason": finish, "alt_text": ["the alt text"] * 8})
     said = CaptionRules()(batch, instructions=" ".join("abcdefghij")).reason.to_pylist()
     assert sorted(said) == sorted(FAULTS_OF_THE_CAPTION)

@@ -49,11 +49,14 @@ def test_every_row_comes_to_what_the_oracle_says(pool: Path, run: Path):
 
 def test_the_funnel_is_the_oracles(pool: Path, run: Path):
     rows = oracle.run(pool, corpus="test", caption_of=caption_of, finish_reason_of=corpus.finish_reason_of, instructions=INSTRUCTIONS)
+    known = {count["step"] for count in oracle.funnel(rows)}
     told = [
         {"step": c.step, "in": c.entered, "kept": c.kept, "dropped": c.dropped, "merged": sum(c.merged.values()), "dead": c.dead}
         for c in funnel_module.loads((run / "funnel.json").read_bytes())
     ]
-    assert told == oracle.funnel(rows)
+    assert [count for count in told if count["step"] in known] == oracle.funnel(rows)
+    others = [count for count in told if count["step"] not in known]
+    assert [count for count in others if count["in"] != count["kept"]] == [], "a step that the oracle does not know lets this corpus pass"
 
 
 def test_nobody_is_merged_into_a_row_that_is_merged_itself(run: Path):

@@ -24,6 +24,16 @@ def test_a_plain_folder_is_read_by_name_and_in_its_subfolders(tmp_path: Path) ->
     assert (rows[1]["source_member"], rows[1]["source_offset"], rows[1]["source_bytes"]) == (None, 0, len(photo(2)))
 
 
+def test_a_text_longer_than_any_alt_text_costs_its_own_sample(tmp_path: Path) -> None:
+    long = "x" * (2**20 + 1)
+    for name, words in (("a.txt", long), ("b.json", json.dumps({"caption": long})), ("c.txt", long[:-1])):
+        write_file(tmp_path / "in" / name, words)
+        write_file(tmp_path / "in" / f"{name[0]}.jpg", photo(1))
+    write_file(tmp_path / "in" / "sub" / "metadata.jsonl", json.dumps({"file_name": "d.jpg", "text": long}))
+    write_file(tmp_path / "in" / "sub" / "d.jpg", photo(2))
+    assert [row["reason"] for row in rows_of(tmp_path / "in")] == ["bad_metadata", "bad_metadata", None, None, "bad_metadata"]
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_the_lines_of_a_metadata_file_are_the_rows(tmp_path: Path, kind: str) -> None:
     for name in ("b.jpg", "a.jpg", "unnamed.jpg"):

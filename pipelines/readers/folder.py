@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.readers.listing import File, is_hidden, list_folder, name_below
-from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, NO_WORDS, Sample, Words, parse_record, words_beside, words_of
+from pipelines.readers.samples import (
+    IMAGE_SUFFIXES,
+    MAX_FILE_BYTES,
+    MAX_WORDS_BYTES,
+    NO_WORDS,
+    Sample,
+    Words,
+    parse_record,
+    words_beside,
+    words_of,
+)
 from pipelines.spine import storage
 from schemas.protocols import Failure
 
@@ -77,7 +87,7 @@ def _plain_entry(files: Mapping[str, File], name: str) -> Entry:
         return Entry(printable, file.size, file.etag, failure=Failure("unreadable_file", f"{printable}: rename it, this is no UTF-8"))
     beside: list[tuple[str, bytes] | None] = []
     for other in (stem + ".txt", stem + ".json"):
-        data = _load(files[other]) if other in files else None
+        data = _load(files[other], MAX_WORDS_BYTES) if other in files else None
         if isinstance(data, Failure):
             return Entry(name, file.size, file.etag, failure=Failure("bad_metadata", data.error))
         beside.append(None if data is None else (other, data))
@@ -160,10 +170,10 @@ def _image(file: File) -> bytes | Failure:
     return data or Failure("empty_file", f"{file.path} holds 0 bytes")
 
 
-def _load(file: File) -> bytes | Failure:
+def _load(file: File, most: int = MAX_FILE_BYTES) -> bytes | Failure:
     """Return the bytes of ``file``, or why this one file has none; a fault that others share raises."""
-    if file.size > MAX_FILE_BYTES:
-        return Failure("too_many_bytes", f"{file.path} holds {file.size} bytes, more than {MAX_FILE_BYTES}")
+    if file.size > most:
+        return Failure("too_many_bytes", f"{file.path} holds {file.size} bytes, more than {most}")
     try:
         return storage.read(file.path)
     except OSError as error:

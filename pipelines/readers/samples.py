@@ -38,6 +38,8 @@ IMAGE_SUFFIXES = frozenset(
 Some of them the decoder cannot read: such a file is a dead letter with its name, which a file that is passed over would not be."""
 MAX_FILE_BYTES = 2**30
 """Bytes of one file that are read at most: half of what a binary column of Arrow can hold (ours)."""
+MAX_WORDS_BYTES = 2**20
+"""Bytes of a file of words, and characters of one text, at most: splits are cut by their images, and words travel with the cut (ours)."""
 
 _ALT_TEXT_KEYS = ("caption", "TEXT", "text", "alt_text", "alt")
 _URL_KEYS = ("url", "URL")
@@ -142,8 +144,15 @@ def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
     texts = (value.strip() for key in keys if isinstance(value := fields.get(key), str))
     found = next(filter(None, texts), None)
     if found is not None:
-        found.encode()
+        _check(found)
     return found
+
+
+def _check(text: str) -> None:
+    """Raise ``ValueError`` for a text that Arrow cannot store, or that is none of a sample."""
+    text.encode()
+    if len(text) > MAX_WORDS_BYTES:
+        raise ValueError(f"a text of {len(text):,} characters, more than {MAX_WORDS_BYTES:,}")
 
 
 def _normalised(text: str | None) -> str | None:

@@ -121,6 +121,7 @@ def cut(shard: Shard, max_samples: int, max_bytes: int, plan: str, columns: Parq
         done.append(split)
         yield split
     if known is None:
+        storage.remove(storage.temporaries(plan, [os.path.basename(path).split(".")[0]]))
         ranges = [(s.first, s.last, s.rows, s.bytes, astuple(s.damage) if s.damage else None) for s in done]
         storage.write(path, json.dumps(ranges).encode())
 

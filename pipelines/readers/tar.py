@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, cast
 
-from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, NO_WORDS, Damage, Sample, Words, words_beside
+from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, MAX_WORDS_BYTES, NO_WORDS, Damage, Sample, Words, words_beside
 from pipelines.spine.storage import is_local, open_file
 from schemas.protocols import Failure
 
@@ -122,7 +122,7 @@ def _samples(tape: _Tape, *, whole: bool) -> Iterator[TarSample | Damage]:
                 yield sample
             sample = TarSample(key, member.offset, {}, {})
         if kind is not None:
-            data = {} if whole or not _is_readable(member) else {kind: tape.take(member.size)}
+            data = {} if whole or not _is_readable(member, kind) else {kind: tape.take(member.size)}
             sample = TarSample(sample.key, sample.start, {**sample.members, kind: member}, {**sample.data, **data})
     if _is_sample(sample):
         yield sample
@@ -182,8 +182,8 @@ def _is_plain(member: tarfile.TarInfo) -> bool:
     return member.isreg() and not member.issparse()
 
 
-def _is_readable(member: tarfile.TarInfo) -> bool:
-    return _is_plain(member) and member.size <= MAX_FILE_BYTES
+def _is_readable(member: tarfile.TarInfo, kind: str) -> bool:
+    return _is_plain(member) and member.size <= (MAX_FILE_BYTES if kind == "image" else MAX_WORDS_BYTES)
 
 
 def _sample(path: str, found: TarSample) -> Sample:
@@ -219,7 +219,7 @@ def _failure(path: str, found: TarSample) -> Failure | None:
 def _words(found: TarSample) -> Words | Failure:
     for kind in ("text", "record"):
         if kind in found.members and kind not in found.data:
-            return Failure("bad_metadata", f"{found.members[kind].name} is a link, a sparse file, or larger than {MAX_FILE_BYTES} bytes")
+            return Failure("bad_metadata", f"{found.members[kind].name} is a link, a sparse file, or larger than {MAX_WORDS_BYTES} bytes")
     text, record = ((found.members[kind].name, found.data[kind]) if kind in found.data else None for kind in ("text", "record"))
     return words_beside(text, record)
 

@@ -9,17 +9,15 @@ import pyarrow as pa
 from apache_beam.pvalue import TaggedOutput
 
 from filters.decode import Decoder
-from filters.models.labels import LabelSpec
 from filters.signals import measure
 from pipelines.readers.splits import Split, read
+from pipelines.recaption.looks import Looks
 from pipelines.spine import fragments
-from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, start
 from schemas import columns as c
 from schemas.batches import conform
 from schemas.exits import Addition, EnvironmentFault
 from schemas.records import ANNOTATION
-from synth.evidence import Evidence, look
 
 READ = "Read the images and their alt texts"
 DECODE = "Decode each image once"
@@ -51,12 +49,10 @@ class Annotator:
     """What each decoded image is put to."""
 
     decoder: Decoder
-    labels: LabelSpec
-    evidence: Evidence | None
-    """Null where the captioner sees the images itself: then the classifier is not loaded either."""
+    looks: Looks
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return ``batch`` with the signals of ``schemas.records.SIGNALS`` and, if asked for, ``EVIDENCE``."""
+        """Return ``batch`` with the signals of the decode and what the looks found."""
         return run_step(batch, DECODE, self._annotate)
 
     def _annotate(self, rows: pa.RecordBatch) -> Addition:
@@ -65,12 +61,9 @@ class Annotator:
         return Addition(added, pa.concat_arrays([p.reason for p in parts]), pa.concat_arrays([p.error for p in parts]))
 
     def _micro_batch(self, rows: pa.RecordBatch) -> Addition:
-        decoder = self.decoder if self.evidence is None else replace(self.decoder, scale=max(self.decoder.scale, self.evidence.scale))
+        decoder = replace(self.decoder, scale=max(self.decoder.scale, self.looks.scale))
         signals, pixels = measure(rows.column(c.IMAGE.name).field("bytes").to_pylist(), decoder)
-        if self.evidence is None:
-            return signals
-        seen = look(pixels, self.evidence, loaded(self.labels), loaded(self.evidence.ocr))
-        return replace(signals, added={**signals.added, **seen})
+        return replace(signals, added={**signals.added, **self.looks(rows, pixels)})
 
 
 def read_split(split: Split, corpus: str, source_license: str) -> pa.RecordBatch:

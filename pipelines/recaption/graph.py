@@ -13,7 +13,7 @@ from apache_beam.pvalue import PCollection
 from filters.duplicates import Decision, Member
 from pipelines.readers.splits import Split
 from pipelines.recaption import annotate, decide, take
-from pipelines.recaption.job import Job, decisions, evidence_of
+from pipelines.recaption.job import Job, caption_steps, decisions, looks_of
 from pipelines.recaption.plan import Plan, describe, first_splits, splits_of
 from pipelines.recaption.report import Pages
 from pipelines.spine.commit import Commit, commit_run
@@ -38,7 +38,7 @@ def commit_of(plan: Plan) -> Commit:
     """Return what the last steps need to know of ``plan``."""
     apart = plan.job.captioner.seen == SEEN_DESCRIPTION and not plan.job.output.described_as_samples
     layout = Layout(samples=RECAPTIONED, ledger=LEDGER, dead=DEAD_LETTER, described=RECAPTIONED if apart else None)
-    return Commit(plan.captioned, plan.run, plan.cut, layout, plan.job.limits, plan.job.output, describe(plan), Pages(plan.job))
+    return Commit(plan.captioned, (plan.annotations,), plan.run, layout, plan.job.limits, plan.job.output, describe(plan), Pages(plan.job))
 
 
 def _splits(pipeline: beam.Pipeline, plan: Plan) -> PCollection[Split]:
@@ -61,7 +61,7 @@ def _annotate(splits: PCollection[Split], plan: Plan) -> PCollection[str]:
     ).with_output_types(pa.RecordBatch, committed=str).with_outputs(annotate.COMMITTED, main="batches")
     written = (
         read.batches
-        | annotate.DECODE >> beam.Map(annotate.Annotator(job.decode, job.labels, evidence_of(job))).with_output_types(pa.RecordBatch)
+        | annotate.DECODE >> beam.Map(annotate.Annotator(job.decode, looks_of(job))).with_output_types(pa.RecordBatch)
         | "Write the annotations" >> beam.Map(annotate.write_annotations, plan.annotations).with_output_types(str)
     )
     return (written, read.committed) | "All annotated splits" >> beam.Flatten() | "Wait for their fragments" >> beam.Reshuffle()
@@ -87,14 +87,17 @@ def _decide(annotated: PCollection[str], plan: Plan) -> PCollection[pa.RecordBat
 
 def _take(decided: PCollection[pa.RecordBatch], plan: Plan, backend: take.CaptionerBackend) -> PCollection[str]:
     job: Job = plan.job
-    judge = take.JudgeCaptions(job.caption_rules, job.captioner.instructions)
     opened: Any = decided | "Open the splits that go on" >> beam.ParDo(take.OpenSplits(plan.captioned)).with_output_types(
         pa.RecordBatch, committed=str
     ).with_outputs(annotate.COMMITTED, main="batches")
+    captioned = opened.batches | take.CAPTION >> beam.Map(take.CaptionStep(Recaption(job.captioner), backend)).with_output_types(
+        pa.RecordBatch
+    )
+    for sentence, rule in caption_steps(job):
+        captioned = captioned | sentence >> beam.Map(take.JudgeCaptions(sentence, rule, job.mix)).with_output_types(pa.RecordBatch)
     written = (
-        opened.batches
-        | take.CAPTION >> beam.Map(take.CaptionStep(Recaption(job.captioner), backend)).with_output_types(pa.RecordBatch)
-        | take.CAPTION_RULES >> beam.Map(judge).with_output_types(pa.RecordBatch)
+        captioned
+        | take.MIX >> beam.Map(run_step, take.MIX, job.mix).with_output_types(pa.RecordBatch)
         | "Write the fragments" >> beam.Map(take.write_fragment, plan.captioned).with_output_types(str)
     )
     return (written, opened.committed) | "All captioned splits" >> beam.Flatten()

@@ -32,11 +32,20 @@ def images_of(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_], annotation: st
     paths, members, offsets, lengths, hashes = (
         rows.column(f.name).to_pylist() for f in (c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.IMAGE_HASH)
     )
-    found = zip(np.flatnonzero(mask), fetch(paths, members, offsets, lengths), paths, members, hashes, strict=True)
-    for row, data, path, member, expected in found:
+    images = _still_there(fetch(paths, members, offsets, lengths))
+    for row, data, path, member, expected in zip(np.flatnonzero(mask), images, paths, members, hashes, strict=True):
         if xxhash.xxh3_128_hexdigest(data) != expected:
             raise EnvironmentFault(
                 f"{path} has changed since it was annotated: {member or 'the image'} has another hash; run the command again, and if this "
                 f"comes back, the file bears its old size and time: remove {annotation}"
             )
         yield Found(int(row), data, member or os.path.basename(path))
+
+
+def _still_there(images: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from images
+    except FileNotFoundError as error:
+        raise EnvironmentFault(
+            f"the source has gone since it was annotated ({error}); put it back, or run the same command again"
+        ) from error

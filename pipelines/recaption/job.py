@@ -1,27 +1,42 @@
 """The config of the recaption job: order is code, numbers are here. Every section is the frozen dataclass that uses it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from filters import duplicates
 from filters.alt_text import AltText
+from filters.blocklist import Blocklist, needed
 from filters.caption_rules import CaptionRules
 from filters.decode import Decoder
 from filters.image_rules import ImageContent, ImageSize
+from filters.language import Language
+from filters.models.faces import FaceSpec
 from filters.models.labels import LabelSpec
+from filters.models.lid import LidSpec
+from filters.models.nsfw import NsfwSpec
+from filters.safety import Faces, NotSafe, PersonalData
 from pipelines.readers import splits
 from pipelines.readers.parquet_columns import ParquetColumns
-from pipelines.spine.commit import Limits, Output
+from pipelines.recaption.looks import Looks
+from pipelines.spine.commit import Limits, Output, refuse_below_one
 from pipelines.spine.identity import digest
+from pipelines.spine.loaded import loaded
+from schemas import columns as c
 from schemas.columns import SEEN_DESCRIPTION
 from schemas.exits import Verdict
 from schemas.records import SCHEMA_VERSION
 from synth.captioner import CaptionerSpec
 from synth.evidence import Evidence
+from synth.mix import Mix
 from synth.recaption import Recaption
+
+Rule = Callable[[pa.RecordBatch], Verdict]
+Step = tuple[str, Rule]
+"""The sentence of a step, and what judges the rows under way."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,11 @@ class Input:
     """Samples in a split at most (design)."""
     split_mb: int = 64
     """MiB of images in a split at most (design)."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes of nothing."""
+        refuse_below_one(limit=self.limit, split_samples=self.split_samples, split_mb=self.split_mb)
+
     columns: ParquetColumns = field(default_factory=ParquetColumns)
     """Which columns of a Parquet input hold what."""
 
@@ -63,32 +83,63 @@ class Job:
     decode: Decoder = field(default_factory=Decoder)
     labels: LabelSpec = field(default_factory=LabelSpec)
     evidence: Evidence = field(default_factory=Evidence)
+    lid: LidSpec | None = field(default_factory=LidSpec)
+    """What tells languages; null leaves the column empty."""
+    nsfw: NsfwSpec | None = None
+    """What scores sexual content: an empty mapping, ``{}``, switches it on with its defaults (ours: off, at 50 ms an image)."""
+    face_detector: FaceSpec | None = None
+    """What counts faces; off by default, as ``nsfw``."""
     image_size: ImageSize = field(default_factory=ImageSize)
     image_content: ImageContent = field(default_factory=ImageContent)
+    blocklist: Blocklist = field(default_factory=Blocklist)
     alt_text: AltText = field(default_factory=AltText)
+    language: Language = field(default_factory=Language)
+    personal_data: PersonalData = field(default_factory=PersonalData)
+    """For alt texts and captions alike: ``text`` is set by the step."""
+    not_safe: NotSafe = field(default_factory=NotSafe)
+    faces: Faces = field(default_factory=Faces)
     captioner: CaptionerSpec = field(default_factory=CaptionerSpec)
     caption_rules: CaptionRules = field(default_factory=CaptionRules)
+    mix: Mix = field(default_factory=Mix)
     limits: Limits = field(default_factory=Limits)
     output: Output = field(default_factory=Output)
     prices: Prices | None = None
 
 
-NO_RULES = {"input", "decode", "labels", "evidence", "captioner", "limits", "output", "prices"}
+NO_RULES = {"input", "decode", "labels", "evidence", "lid", "nsfw", "face_detector", "captioner", "limits", "output", "prices"}
 """Sections that the identity of the captioning pass holds by their own digests, or not at all; every other one is a rule in it."""
 
 
-def decisions(job: Job) -> list[tuple[str, Callable[[pa.RecordBatch], Verdict]]]:
-    """Return the rules on the stored signals, in order: the sentence of each step, and its filter."""
-    return [
-        ("Drop images that are too small or too elongated", job.image_size),
-        ("Drop solid colours and tiny files", job.image_content),
-        ("Drop alt texts that say nothing", job.alt_text),
+def decisions(job: Job) -> list[Step]:
+    """Return the rules on the stored signals, in order: the sentence of each step, and its filter. A rule without a signal is left out."""
+    steps: list[tuple[object, str, Rule]] = [
+        (True, "Drop images that are too small or too elongated", job.image_size),
+        (True, "Drop solid colours and tiny files", job.image_content),
+        (job.blocklist.files, "Drop images that are on a blocklist", partial(_listed, job.blocklist)),
+        (job.nsfw, "Drop images that show sexual content", job.not_safe),
+        (job.face_detector, "Drop images that show faces", job.faces),
+        (True, "Drop alt texts that say nothing", job.alt_text),
+        (job.lid, "Drop alt texts in other languages", job.language),
+        (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
     ]
+    return [(sentence, rule) for is_on, sentence, rule in steps if is_on is not None and is_on != ()]
+
+
+def caption_steps(job: Job) -> list[Step]:
+    """Return what the captions go through, in order: the sentence of each step, and what judges them."""
+    return [
+        ("Drop captions that are no captions", partial(job.caption_rules, instructions=job.captioner.instructions)),
+        ("Drop captions with personal data", replace(job.personal_data, text=c.CAPTION.name)),
+    ]
+
+
+def _listed(blocklist: Blocklist, rows: pa.RecordBatch) -> Verdict:
+    return blocklist(rows, hashes=loaded(blocklist))
 
 
 def annotate_digest(job: Job) -> str:
     """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
-    return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, _looked_for(job))
+    return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, looks_of(job))
 
 
 def recaption_digest(job: Job) -> str:
@@ -103,11 +154,7 @@ def run_id(job: Job, shards: Any) -> str:
     return digest(recaption_digest(job), job.input, shards, job.output.shard_mb, job.output.seed, job.output.described_as_samples)
 
 
-def _looked_for(job: Job) -> tuple[object, ...]:
-    evidence = evidence_of(job)
-    return () if evidence is None else (job.labels, evidence)
-
-
-def evidence_of(job: Job) -> Evidence | None:
-    """Return what is to be looked for in the images; nothing where the captioner sees them itself."""
-    return job.evidence if job.captioner.seen == SEEN_DESCRIPTION else None
+def looks_of(job: Job) -> Looks:
+    """Return what each sample is put to; no evidence is gathered where the captioner sees the images itself."""
+    evidence = job.evidence if job.captioner.seen == SEEN_DESCRIPTION else None
+    return Looks(job.labels, evidence, job.lid, job.nsfw, job.face_detector, needed(job.blocklist.load()))

@@ -77,8 +77,11 @@ def run(plan: Plan, command: flags.Command) -> int:
         print(estimate.table(estimate.estimate(plan), plan))
         return 0
     if commit.read_manifest(plan.run) is None:
-        look = _watched(plan) if command.is_local else None
-        with storage.locked(plan.lock), serving(plan.job.captioner) as captioner, progress.shown(look):
+        with (
+            storage.locked(plan.lock),
+            serving(plan.job.captioner) as captioner,
+            progress.shown(_watched(plan) if command.is_local else None),  # cuts the input: a dead server is told of first
+        ):
             execute(plan, CaptionerOnEndpoint(captioner, plan.answers, command.workers), command)
     print(summary(plan))
     return 0

@@ -1,6 +1,6 @@
 """What is decided before the graph is built: the shards, the folders of the passes, the name of the run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -44,8 +44,9 @@ class Plan:
 
     @property
     def lock(self) -> str:
-        """File that one run of this pass holds: two at once would pay for the same answers."""
-        return f"{self.captioned}.lock"
+        """File that one run over this input with this captioner holds: two at once would pay for the same answers."""
+        contents = [asdict(shard) for shard in self.shards]
+        return self.folder("locks", digest(contents, annotate_digest(self.job), self.job.captioner.digest))
 
     @property
     def run(self) -> str:
@@ -62,8 +63,6 @@ def plan_run(job: Job) -> Plan:
         raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, Parquet, or a glob of either)")
     if not storage.is_local(job.output.folder) and any(char in job.output.folder for char in "*?["):
         raise ConfigError(f"'output.folder': {job.output.folder} holds one of *?[, which a store takes for a pattern; rename it")
-    if job.input.limit is not None and job.input.limit < 1:
-        raise ConfigError(f"'input.limit': expected at least 1, found {job.input.limit}")
     try:
         _ = job.captioner.template
     except ValueError as error:
@@ -92,10 +91,16 @@ def _named(plan: Plan) -> Plan:
     return replace(plan, run_id=run_id(plan.job, cut), cut=cut)
 
 
-def splits_of(shard: Shard, plan: Plan) -> Iterator[Split]:
-    """Cut one shard; runs in workers."""
+def splits_of(shard: Shard, plan: Plan) -> Iterable[Split]:
+    """Cut one shard; runs in workers. Raises ``EnvironmentFault`` where a folder is no longer what the run was named by."""
     asked = plan.job.input
-    return cut(shard, asked.split_samples, asked.split_mb * 2**20, plan.folder("plan"), asked.columns)
+    splits = cut(shard, asked.split_samples, asked.split_mb * 2**20, plan.folder("plan"), asked.columns)
+    if not plan.cut:
+        return splits
+    known = list(splits)
+    if digest(sorted(split.split_id for split in known)) != plan.cut:
+        raise EnvironmentFault(f"{shard.path} changed after the run was named by its contents; run the same command again")
+    return known
 
 
 def first_splits(plan: Plan) -> list[Split]:

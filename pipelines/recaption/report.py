@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
@@ -23,6 +22,8 @@ from schemas.protocols import Failure
 
 SHOWN = 24
 """Samples shown of those kept, and of those that left (issue)."""
+LOOKED_AT = 20_000
+"""Rows that samples are drawn from, at most (ours)."""
 THUMBNAIL = 256
 """Longer side of a thumbnail in pixels (ours)."""
 
@@ -91,8 +92,11 @@ def resolved(job: Job) -> bytes:
 
 
 def _first_ledger(run: str) -> list[dict[str, Any]]:
-    paths = storage.list_files(storage.join(run, "ledger"))
-    return pq.read_table(io.BytesIO(storage.read(paths[0]))).to_pylist() if paths else []
+    """Return the first rows of the first ledger, few enough to hold."""
+    for path in storage.list_files(storage.join(run, "ledger")):
+        with storage.parquet(path) as file:
+            return next((batch.to_pylist() for batch in file.iter_batches(LOOKED_AT)), [])
+    return []
 
 
 def _image(row: dict[str, Any]) -> bytes | None:

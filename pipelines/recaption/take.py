@@ -1,7 +1,7 @@
 """*Take*: open the splits again, caption what was kept, judge the captions, and commit each split with every exit."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import xxhash
 from apache_beam.pvalue import TaggedOutput
 
-from filters.caption_rules import CaptionRules
 from pipelines.recaption.annotate import ABOUT, COMMITTED, KEY
 from pipelines.recaption.decide import without_twins
 from pipelines.recaption.images import images_of
@@ -22,13 +21,14 @@ from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, under_way
 from schemas import columns as c
 from schemas.batches import conform, set_columns, undocumented
-from schemas.exits import KEPT
+from schemas.exits import KEPT, Verdict
 from schemas.protocols import Captioner
 from schemas.records import DECISION, FRAGMENT
+from synth.mix import Mix
 from synth.recaption import Recaption
 
 CAPTION = "Rewrite the alt text with the captioner"
-CAPTION_RULES = "Drop captions that are no captions"
+MIX = "Choose between the alt text and the caption"
 
 
 class CaptionerBackend(Protocol):
@@ -71,14 +71,21 @@ class CaptionStep:
 
 @dataclass(frozen=True)
 class JudgeCaptions:
-    """Sends the captioned rows through the caption rules."""
+    """Sends the captioned rows through one rule on captions; a row whose alt text is good may outlive its caption."""
 
-    rules: CaptionRules
-    instructions: str
+    sentence: str
+    rule: Callable[[pa.RecordBatch], Verdict]
+    mix: Mix
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return ``batch`` with the exits of the captions that break a rule."""
-        return run_step(batch, CAPTION_RULES, lambda rows: self.rules(rows, instructions=self.instructions))
+        """Return ``batch`` with the exits of the captions that break the rule, or with their ``caption_fault``."""
+        return run_step(batch, self.sentence, lambda rows: self.mix.spare(self.rule(rows), fault_of(rows)))
+
+
+def fault_of(rows: pa.RecordBatch) -> pa.Array:
+    """Return for which fault each caption of ``rows`` was set aside already, null for none."""
+    name = c.CAPTION_FAULT.name
+    return rows.column(name) if name in rows.schema.names else pa.nulls(len(rows), pa.string())
 
 
 def take_key(decided: pa.RecordBatch) -> str:

@@ -34,6 +34,11 @@ class Limits:
     dead_floor: int = 10
     """Dead letters that never fail a run, however small the input (ours)."""
 
+    def __post_init__(self) -> None:
+        """Refuse a share that is none."""
+        if not 0 <= self.max_dead_ratio <= 1:
+            raise ValueError(f"max_dead_ratio is a share, expected 0 to 1, found {self.max_dead_ratio}")
+
 
 @dataclass(frozen=True)
 class Output:
@@ -50,6 +55,17 @@ class Output:
     keep_fragments: bool = True
     """Fragments kept let a later run over more shards do only the new ones; false saves the disk once the manifest stands."""
 
+    def __post_init__(self) -> None:
+        """Refuse shards of nothing."""
+        refuse_below_one(shard_mb=self.shard_mb)
+
+
+def refuse_below_one(**sizes: int | None) -> None:
+    """Raise ``ValueError`` for the first of ``sizes`` that is below 1; null is no size."""
+    for name, size in sizes.items():
+        if size is not None and size < 1:
+            raise ValueError(f"{name}: expected at least 1, found {size}")
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -57,9 +73,9 @@ class Commit:
 
     pass_folder: str
     """Where the last pass left its fragments."""
+    earlier: tuple[str, ...]
+    """Where earlier passes left theirs: what killed writers left there goes too."""
     run: str
-    cut: str
-    """Digest of the splits that were to be cut, empty where the launcher did not cut them."""
     layout: Layout
     limits: Limits
     output: Output
@@ -102,6 +118,8 @@ def read_manifest(run: str) -> dict[str, Any] | None:
 def _list(keys: list[str], how: Commit) -> Iterator[tuple[int, str, list[str]]]:
     ordered = sorted(set(keys), key=lambda key: identity.order(how.output.seed, key))
     storage.remove(storage.temporaries(how.pass_folder, ordered))
+    for folder in how.earlier:
+        storage.remove(storage.temporaries(folder, [key.rsplit("-", 1)[0] for key in ordered]))
     found = fragments.attempts(storage.list_files(how.pass_folder), ordered)
     yield from zip(range(len(ordered)), ordered, found, strict=True)
 
@@ -126,17 +144,10 @@ def _plan(footers: Sequence[tuple[int, str, bytes, int]], how: Commit, planned: 
         funnel.check(funnel.loads(counts), path)
     whole = funnel.total(funnel.loads(counts) for _, _, counts, _ in ordered)
     funnel.check(whole, how.run)
-    check_cut(planned, how.cut)
     check_plan(planned, [fragments.key_of(path) for _, path, _, _ in ordered], whole)
     refuse_too_many_dead(whole, how.limits)
     weights = [(path, kept + ROW_BYTES * funnel.loads(counts)[0].entered) for _, path, counts, kept in ordered]
     return plan(weights, how.output.shard_mb * 2**20)
-
-
-def check_cut(planned: Sequence[tuple[str, int]], cut: str) -> None:
-    """Raise ``EnvironmentFault`` unless the workers have cut what the run is named by."""
-    if cut and identity.digest(sorted(split_id for split_id, _ in planned)) != cut:
-        raise EnvironmentFault("the input folder changed during the run, so that other splits were cut; run the same command again")
 
 
 def check_plan(planned: Sequence[tuple[str, int]], keys: Sequence[str], whole: funnel.Funnel) -> None:
@@ -171,7 +182,7 @@ def _write(shard: ShardPlan, how: Commit) -> tuple[int, WrittenShard]:
 
 
 def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
-    """Check the rows against the footers, write funnel and manifest, and let the fragments go."""
+    """Check the rows against the footers, and write funnel, pages and manifest."""
     written = [shard for _, shard in sorted(numbered, key=lambda n: n[0])]
     whole = funnel.total(shard.funnel for shard in written)
     check_rows(whole, written)

@@ -33,7 +33,11 @@ def build(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
     missing = [name for name, f in fields.items() if name not in values and _is_required(f)]
     if missing:
         raise ConfigError(f"missing key {_at(path, missing[0])!r}: expected {_name(hints[missing[0]])}")
-    return kind(**{name: _value(hints[name], value, _at(path, name)) for name, value in values.items()})
+    found = {name: _value(hints[name], value, _at(path, name)) for name, value in values.items()}
+    try:
+        return kind(**found)
+    except ValueError as error:
+        raise ConfigError(f"{path!r}: {error}" if path else str(error)) from error
 
 
 def read_yaml(text: str, origin: str) -> dict[str, Any]:

@@ -185,8 +185,10 @@ def _table(run: str, name: str, number: int, schema: pa.Schema) -> Generator[_Ta
     stamped = with_features(schema.with_metadata({fragments.SCHEMA: str(SCHEMA_VERSION).encode()}))
     with storage.writing(storage.join(run, relative)) as file:
         table = _Table(_Hashing(file), relative, stamped)
-        yield table
-        table.close()
+        try:
+            yield table
+        finally:
+            table.close()
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -124,10 +124,10 @@ def writing(path: str) -> Generator[BinaryIO]:
         with open(temporary, "xb") as file:
             yield file
         os.replace(temporary, path)
+    except FileNotFoundError:  # of a file that the block reads: what it writes has just been made
+        raise
     except OSError as error:
-        raise EnvironmentFault(
-            f"expected to write {path}, found: {error}; free the disk or mend its rights, then run the command again"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -143,13 +143,23 @@ def locked(path: str) -> Generator[None]:
     if not is_local(path):
         yield
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "ab") as file:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(path, "ab")  # noqa: SIM115  closed below, and its lock with it
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise EnvironmentFault(f"another run of this job holds {path}; wait for its end, or give another --output") from error
+        except OSError as error:
+            raise EnvironmentFault(f"expected to lock {path}, found: {error}; give an --output on a disk that has locks") from error
         yield
+
+
+def _unwritable(path: str, error: OSError) -> EnvironmentFault:
+    return EnvironmentFault(f"expected to write {path}, found: {error}; free the disk or mend its rights, then run the command again")
 
 
 def remove(paths: Iterable[str]) -> None:

@@ -11,6 +11,10 @@ PACKAGES = ("filters", "jobs", "pipelines", "schemas", "synth")
 """The top-level packages of the project."""
 
 
+KINDS = ("*.py", "prompts/*.md", "*.html")
+"""What workers need of them: no job file, and nothing else that may lie about in a checkout."""
+
+
 def write_wheel(folder: Path) -> Path:
     """Write the code that runs here, data files included, as a wheel into ``folder`` and return its path.
 
@@ -35,8 +39,8 @@ def write_wheel(folder: Path) -> Path:
 
 def _code() -> dict[str, bytes]:
     root = Path(__file__).resolve().parents[2]
-    found = (path for package in PACKAGES for path in sorted((root / package).rglob("*")))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found if path.is_file() and "__pycache__" not in path.parts}
+    found = (path for package in PACKAGES for kind in KINDS for path in sorted((root / package).rglob(kind)))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
 
 
 def _hash(data: bytes) -> str:
