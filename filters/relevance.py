@@ -3,7 +3,7 @@
 Scoring and deciding are apart, so that another threshold costs no model: ``score`` fills columns, ``Relevance`` reads them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
@@ -14,11 +14,13 @@ import pyarrow as pa
 
 from schemas import columns as c
 from schemas.batches import numbers
-from schemas.exits import Addition, Rule, Verdict, judge
+from schemas.exits import Addition, EnvironmentFault, Rule, Verdict, judge
 from schemas.protocols import Embedder, Pixels
 
 DECIMALS = 4
 """Places that a score is rounded to before it is stored or decides (design)."""
+VECTOR_DECIMALS = 5
+"""Places that the elements of a stored vector are rounded to: a score moves by less than 0.0001 for it (ours)."""
 
 
 class Threshold(NamedTuple):
@@ -53,6 +55,8 @@ class Relevance:
     """Cosine that a pair must reach; null takes the model's own (``THRESHOLDS``)."""
     score: str = c.CLIP_SCORE.name
     """Column of scores: `clip_score` for alt texts, `caption_clip_score` for captions."""
+    require_score: bool = False
+    """Whether a pair without a score leaves; if not, a text that the model does not read is not judged by it (ours)."""
 
     def __post_init__(self) -> None:
         if self.min_score is None and self.model not in THRESHOLDS:
@@ -72,11 +76,11 @@ class Relevance:
         return THRESHOLDS[self.model].min_score if self.min_score is None else self.min_score
 
     def __call__(self, batch: pa.RecordBatch) -> Verdict:
-        """Return ``no_score`` or ``irrelevant`` (value: the cosine) for each row."""
+        """Return ``irrelevant`` (value: the cosine) for each row, or ``no_score`` where one is required."""
         scores = numbers(batch.column(self.score)).round(DECIMALS)  # a float32 0.7 lies below 0.7
         return judge(
             len(batch),
-            Rule("no_score", np.isnan(scores)),
+            Rule("no_score", np.isnan(scores) & self.require_score),
             Rule("irrelevant", scores < self.threshold, scores, self.threshold),
         )
 
@@ -104,6 +108,25 @@ def score(
         reason=pa.array(["score_not_finite" if bad else None for bad in failed], pa.string()),
         error=pa.array([error if bad else None for bad in failed], pa.string()),
     )
+
+
+def score_vectors(
+    images: Sequence[Sequence[float] | None], texts: Sequence[str | None], embed: Callable[[Sequence[str]], npt.NDArray[np.float32]]
+) -> list[float | None]:
+    """Return the cosine of each of n images, given as unit vectors, with its text, rounded; null where either is null or empty.
+
+    ``embed`` returns the unit vectors of texts, and is not called where there is none. Raises ``EnvironmentFault`` for a cosine
+    that is not finite: the model or its precision is at fault, not a sample.
+    """
+    rows = [row for row, (image, text) in enumerate(zip(images, texts, strict=True)) if image is not None and text]
+    if not rows:
+        return [None] * len(texts)
+    vectors = np.array([images[row] for row in rows], np.float32)
+    found = cosines(vectors, embed([text for row in rows if (text := texts[row])]))
+    if not np.isfinite(found).all():
+        raise EnvironmentFault("expected cosines, found one that is not finite; run the embedder in float32, or name other weights")
+    scores = dict(zip(rows, found.tolist(), strict=True))
+    return [scores.get(row) for row in range(len(texts))]
 
 
 def cosines(images: npt.NDArray[np.float32], texts: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -95,6 +95,9 @@ CAPTION_CLIP_SCORE = column(
     unit="-1 to 1",
     source="paper 3.1",
 )
+IMAGE_EMBEDDING = column(
+    "image_embedding", pa.list_(pa.float32()), "unit vector of the image by `clip_model`'s embedder, elements rounded to 5 decimals"
+)
 CLIP_MODEL = column("clip_model", pa.string(), "embedder of the scores, such as `ViT-B-32/openai`; `conse` is no CLIP")
 
 # Evidence for a captioner that cannot see.

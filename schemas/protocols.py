@@ -4,7 +4,7 @@ A backend is two objects: a small frozen *spec* (name, weights, revision), which
 identity, and the model that its ``load()`` returns, which never leaves the worker.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,6 +96,12 @@ class Embedder(Protocol):
 
     def embed_images(self, images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
         """Return unit vectors, shape (n, d), float32."""
+        ...
+
+    def embed_encoded(
+        self, encoded: Iterable[bytes], decode: Callable[[bytes], "Pixels | Failure"]
+    ) -> Iterator[npt.NDArray[np.float32] | Failure]:
+        """Yield for each encoded image its unit vector, shape (d,), or the failure of ``decode``, in order, in bounded memory."""
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

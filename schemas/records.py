@@ -13,13 +13,14 @@ SOURCE = (c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, c.SOURCE_PATH, c.SOURCE
 SIGNALS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR_STD)
 LOOKS = (c.LANGUAGE, c.LANGUAGE_CONFIDENCE, c.OTHER_SCRIPT_SHARE, c.NSFW_SCORE, c.FACES, c.IMAGE_MD5, c.IMAGE_SHA256)
 EVIDENCE = (c.LABELS, c.OCR_TEXT)
+SCORES = (c.CLIP_SCORE, c.CLIP_MODEL, c.IMAGE_EMBEDDING)
 TWINS = (c.ALT_TEXTS, c.ALT_TEXT_COUNT, c.DUPLICATE_COUNT)
 ANSWER = (
     c.CAPTION, c.CAPTION_MODEL, c.PROMPT_VERSION, c.SEEN, c.FINISH_REASON,
     c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS, c.COPY_SIMILARITY,
 )  # fmt: skip
 FACTS = (c.NAMES_KEPT, c.NAMES_LOST, c.NAMES_ADDED, c.WORDS_ADDED, c.WORDS_UNSUPPORTED, c.ENRICHED, c.ECHO)
-CHECKED = (c.CAPTION_PERSONAL_DATA,)
+CHECKED = (c.CAPTION_PERSONAL_DATA, *FACTS, c.CAPTION_CLIP_SCORE)
 MIXED = (c.TEXT, c.CAPTION_SOURCE, c.CAPTION_FAULT)
 EXITS = (c.EXIT, c.STEP, c.REASON, c.VALUE, c.THRESHOLD, c.ERROR, c.MERGED_INTO)
 
@@ -29,13 +30,16 @@ IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT])
 ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE, *EXITS])
 """What the annotate pass leaves on disk: every row, its signals and its exit so far, no image bytes."""
 
+SCORED = pa.schema([c.SPLIT_ID, c.ROW, *SCORES])
+"""What the embed pass leaves on disk."""
+
 DECISION = pa.schema([c.SPLIT_ID, c.ROW, c.ALT_TEXT_PERSONAL_DATA, *TWINS, *EXITS])
 """What crosses the shuffle back to a split: verdicts and merges, no signals."""
 
 RECAPTIONED = pa.schema(
     [
         *(c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE),
-        *(c.ALT_TEXT_PERSONAL_DATA, *TWINS, *ANSWER, *CHECKED, *MIXED),
+        *(c.ALT_TEXT_PERSONAL_DATA, c.CLIP_SCORE, c.CLIP_MODEL, *TWINS, *ANSWER, *CHECKED, *MIXED),
     ]
 )
 """A sample of the recaption job, as the trainer reads it."""

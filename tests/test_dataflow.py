@@ -20,7 +20,8 @@ from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
 
-from pipelines.recaption import launch
+from filters.models.embedder import EmbedderSpec
+from pipelines.recaption import embed, launch
 from pipelines.recaption.job import Input, Job
 from pipelines.recaption.plan import plan_run
 from pipelines.spine import dataflow, flags
@@ -36,7 +37,13 @@ IMAGE = "us-docker.pkg.dev/project-1/curation/glmv-worker:1"
 PRESET = jobs.ROOT / "jobs/recaption/dataflow.yaml"
 ENDPOINT = f"http://{job_proto.ELSEWHERE}:8000/v1"
 LAUNCH = ["--project=project-1", "--region=europe-west4", "--temp_location=gs://bucket/temp", f"--sdk_container_image={IMAGE}"]
-JOB = ["--input=gs://bucket/pool/*.tar", "--output=gs://bucket/runs", "--set=captioner.model=scripted", "--set=input.split_samples=5"]
+JOB = [
+    "--input=gs://bucket/pool/*.tar",
+    "--output=gs://bucket/runs",
+    "--set=captioner.model=scripted",
+    "--set=input.split_samples=5",
+    "--set=facts=null",
+]
 MACHINES = ["--runner=DataflowRunner", "--machine_type=n2-standard-2", "--max_num_workers=4"]
 SECRET = "sk-marker-4711-never-to-be-sent"
 SAMPLES = 12
@@ -66,13 +73,18 @@ def tar(folder: Path) -> bytes:
     return Path(images.write_tar(folder / "0.tar", samples)).read_bytes()
 
 
-def send(**captioner: str) -> None:
-    """Launch a job past every check of what it asks for; raises ``EnvironmentFault`` where the service says that it failed."""
+def send(gpu: str = "", **captioner: str) -> None:
+    """Launch a job past every check of what it asks for, with an embedder where a ``gpu`` is named.
+
+    Raises ``EnvironmentFault`` where the service says that it failed.
+    """
     command = flags.parse([*MACHINES, *LAUNCH], "")
     spec = CaptionerSpec(endpoint=ENDPOINT, model="scripted", **captioner)
-    plan = plan_run(Job(input=Input(path="gs://bucket/pool/*.tar"), captioner=spec, output=Output(folder="gs://bucket/runs")))
-    dataflow.make_ready(command.options, {})
-    launch.execute(plan, launch.ServedCaptioner(plan.job.captioner, plan.answers, 1), command)
+    embedder = EmbedderSpec(model="ViT-B-32", pretrained="openai") if gpu else None
+    source, output = Input(path="gs://bucket/pool/*.tar"), Output(folder="gs://bucket/runs")
+    plan = plan_run(Job(input=source, captioner=spec, embedder=embedder, gpu=gpu, output=output))
+    dataflow.make_ready(command.options, {}, gpu)
+    launch.execute(plan, launch.CaptionerOnEndpoint(plan.job.captioner, plan.answers, 1), command)
 
 
 def toy(*steps: Any, runner: str = "DataflowRunner") -> api.Pipeline:
@@ -109,7 +121,9 @@ def test_what_is_installed_on_a_worker_is_the_code_that_was_launched(sent: job_p
     pip = [sys.executable, "-m", "pip", "install", "--no-index", "--force-reinstall", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--target", str(site), str(tmp_path / name)], check=True)
     folders = (jobs.ROOT / package for package in ("schemas", "filters", "synth", "pipelines", "jobs"))
-    here = {path.relative_to(jobs.ROOT) for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    kinds = ("*.py", "*.md", "*.html")
+    found = (path for folder in folders for kind in kinds for path in folder.rglob(kind))
+    here = {path.relative_to(jobs.ROOT) for path in found if path.suffix != ".md" or path.parent.name == "prompts"}
     assert len(here) > 60
     assert {path: (site / path).read_bytes() for path in here} == {path: (jobs.ROOT / path).read_bytes() for path in here}
     look = "import pipelines.recaption.graph as g, synth.prompt as p; p.load_prompt('recaption'); print(g.__file__)"
@@ -293,8 +307,7 @@ def test_a_job_file_may_hold_flags_of_beam_and_the_command_line_wins(tmp_path: P
 
 # The pass that needs a GPU
 
-OPEN, EMBED, WRITE = "Open the splits to embed", "Embed images and alt texts", "Write the scores"
-PASS = (OPEN, EMBED, WRITE)
+PASS = (OPEN, EMBED, WRITE) = embed.STEPS
 
 
 def options(*more: str) -> PipelineOptions:
@@ -327,6 +340,18 @@ def test_a_pass_whose_every_step_has_the_hint_and_no_other_has_is_found_good():
         told = job_proto.hints(pipeline, step)
         assert told[job_proto.ACCELERATOR] == b"type:nvidia-l4;count:1;machine_type:g2-standard-8;install-nvidia-driver"
         assert int(told[job_proto.MIN_RAM]) == 24 * 10**9
+
+
+def test_the_pass_of_the_job_that_embeds_has_the_gpu_and_no_other_has(failing: job_proto.Sent):
+    with pytest.raises(EnvironmentFault):
+        send(gpu="l4")
+    assert job_proto.gpu_faults(failing.pipeline, embed.STEPS) == []
+
+
+def test_a_job_that_embeds_nothing_asks_for_no_gpu(failing: job_proto.Sent):
+    with pytest.raises(EnvironmentFault):
+        send()
+    assert [name for name, step in job_proto.leaves(failing.pipeline).items() if job_proto.hints(failing.pipeline, step)] == []
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     images.write_tar(folder / "pool" / "pool.tar", [*samples, {**samples[0], "__key__": "twin"}])
     captioner = replace(CaptionerSpec(), prompt="recaption", endpoint="http://silent/v1")
     source = Input(path=str(folder / "pool"), split_samples=SAMPLES)
-    return plan_run(Job(input=source, captioner=captioner, output=Output(folder=str(folder / "out"))))
+    return plan_run(Job(input=source, captioner=captioner, facts=None, output=Output(folder=str(folder / "out"))))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_every_step_of_the_funnel_is_a_label_of_the_graph(plan: Plan, pipeline: 
     pipeline.run().wait_until_finish()
     labels = {step.unique_name for step in pipeline.to_runner_api().components.transforms.values()}
     steps = [count["step"] for count in json.loads(Path(plan.run, "funnel.json").read_text())]
-    rules, checks = ([sentence for sentence, _ in steps_of(Job())] for steps_of in (decisions, caption_steps))
+    rules, checks = ([sentence for sentence, _ in steps_of(plan.job)] for steps_of in (decisions, caption_steps))
     assert steps == [annotate.READ, annotate.DECODE, *rules, decide.DUPLICATES, take.CAPTION, *checks, take.MIX]
     assert [step for step in steps if step not in labels] == []
 
@@ -107,7 +107,7 @@ def test_every_collection_of_batches_has_the_arrow_coder_and_every_tag_a_coder_o
         *(sentence for sentence, _ in decisions(Job())),
         decide.DUPLICATES,
         take.CAPTION,
-        *(sentence for sentence, _ in caption_steps(Job())),
+        *(sentence for sentence, _ in caption_steps(Job(facts=None))),
         take.MIX,
     }
     assert {f"{step}:{MAIN}" for step in passed_on} <= batches

@@ -75,7 +75,7 @@ def test_cosines_agree_with_the_sum_of_products() -> None:
 
 def test_a_pair_below_the_threshold_leaves_with_its_score() -> None:
     verdict = Relevance("ViT-B-32/openai")(batch([0.3, 0.2999, 0.31, -0.2, None]))
-    assert verdict.reason.to_pylist() == [None, "irrelevant", None, "irrelevant", "no_score"]
+    assert verdict.reason.to_pylist() == [None, "irrelevant", None, "irrelevant", None]
     assert verdict.value.to_pylist() == [None, 0.2999, None, -0.2, None]
     assert verdict.threshold.to_pylist() == [None, 0.3, None, 0.3, None]
 

@@ -5,8 +5,9 @@ own vector in the same space. It knows 1,000 things and no others: see docs/rele
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -14,8 +15,11 @@ import numpy.typing as npt
 
 from filters.models.labels import LabelSpec
 from filters.models.minilm import MiniLmSpec
-from schemas.protocols import Classifier, Embedder, Pixels
+from schemas.protocols import Classifier, Embedder, Failure, Pixels
 from schemas.weights import path_of
+
+MICRO_BATCH = 32
+"""Images that are decoded at a time (ours)."""
 
 
 class TextEncoder(Protocol):
@@ -70,6 +74,15 @@ class Conse:
             for name, probability in labels:
                 weights[row, self._place[name]] = probability ** (1 / self._temperature)
         return _unit(weights / weights.sum(axis=1, keepdims=True) @ self._classes)
+
+    def embed_encoded(
+        self, encoded: Iterable[bytes], decode: Callable[[bytes], Pixels | Failure]
+    ) -> Iterator[npt.NDArray[np.float32] | Failure]:
+        """Yield for each encoded image its unit vector, shape (d,), or the failure of ``decode``, in order, ``MICRO_BATCH`` at a time."""
+        source = iter(encoded)
+        while part := [decode(data) for data in islice(source, MICRO_BATCH)]:
+            vectors = iter(self.embed_images([pixels for pixels in part if not isinstance(pixels, Failure)]))
+            yield from (outcome if isinstance(outcome, Failure) else next(vectors) for outcome in part)
 
     def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, shape (n, d), float32."""

@@ -12,10 +12,11 @@ from apache_beam.pvalue import PCollection
 
 from filters.duplicates import Decision, Member
 from pipelines.readers.splits import Split
-from pipelines.recaption import annotate, decide, take
+from pipelines.recaption import annotate, decide, embed, take
 from pipelines.recaption.job import Job, caption_steps, decisions, looks_of
 from pipelines.recaption.plan import Plan, describe, first_splits, splits_of
 from pipelines.recaption.report import Pages
+from pipelines.spine import dataflow
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
@@ -27,7 +28,7 @@ from synth.recaption import Recaption
 def build(pipeline: beam.Pipeline, plan: Plan, backend: take.CaptionerBackend) -> PCollection[str]:
     """Lay the job of ``plan`` into ``pipeline``; the result is one element, the path of the manifest."""
     splits = _splits(pipeline, plan)
-    annotated = _annotate(splits, plan)
+    annotated = _embed(_annotate(splits, plan), plan)
     decided = _decide(annotated, plan)
     taken = _take(decided, plan, backend)
     planned: Any = splits | "Note what was cut" >> beam.Map(_rows_of).with_output_types(tuple[str, int])
@@ -38,7 +39,16 @@ def commit_of(plan: Plan) -> Commit:
     """Return what the last steps need to know of ``plan``."""
     apart = plan.job.captioner.seen == SEEN_DESCRIPTION and not plan.job.output.described_as_samples
     layout = Layout(samples=RECAPTIONED, ledger=LEDGER, dead=DEAD_LETTER, described=RECAPTIONED if apart else None)
-    return Commit(plan.captioned, (plan.annotations,), plan.run, layout, plan.job.limits, plan.job.output, describe(plan), Pages(plan.job))
+    return Commit(
+        plan.captioned,
+        tuple(filter(None, (plan.annotations, plan.scored))),
+        plan.run,
+        layout,
+        plan.job.limits,
+        plan.job.output,
+        describe(plan),
+        Pages(plan.job),
+    )
 
 
 def _splits(pipeline: beam.Pipeline, plan: Plan) -> PCollection[Split]:
@@ -67,8 +77,24 @@ def _annotate(splits: PCollection[Split], plan: Plan) -> PCollection[str]:
     return (written, read.committed) | "All annotated splits" >> beam.Flatten() | "Wait for their fragments" >> beam.Reshuffle()
 
 
+def _embed(annotated: PCollection[str], plan: Plan) -> PCollection[str]:
+    """Let every step of this pass ask for the GPU, and no other."""
+    job = plan.job
+    if job.embedder is None or plan.scored is None:
+        return annotated
+    hints = dataflow.gpu_hints(job.gpu, annotated.pipeline.options)
+    opener = beam.ParDo(embed.OpenToEmbed(plan.annotations, plan.scored)).with_output_types(pa.RecordBatch, committed=str)
+    embedder = beam.Map(embed.EmbedStep(job.embedder, job.decode)).with_output_types(pa.RecordBatch)
+    writer = beam.Map(embed.write_scores, plan.scored).with_output_types(str)
+    opened: Any = annotated | embed.OPEN >> dataflow.hinted(opener.with_outputs(annotate.COMMITTED, main="batches"), hints)
+    written = opened.batches | embed.EMBED >> dataflow.hinted(embedder, hints) | embed.WRITE >> dataflow.hinted(writer, hints)
+    return (written, opened.committed) | "All scored splits" >> beam.Flatten() | "Wait for their scores" >> beam.Reshuffle()
+
+
 def _decide(annotated: PCollection[str], plan: Plan) -> PCollection[pa.RecordBatch]:
-    judged = annotated | "Open the annotations" >> beam.Map(annotate.open_annotations, plan.annotations).with_output_types(pa.RecordBatch)
+    judged = annotated | "Open the annotations" >> beam.Map(embed.open_scored, plan.annotations, plan.scored).with_output_types(
+        pa.RecordBatch
+    )
     for sentence, rule in decisions(plan.job):
         judged = judged | sentence >> beam.Map(run_step, sentence, rule).with_output_types(pa.RecordBatch)
     merges = (
@@ -87,7 +113,7 @@ def _decide(annotated: PCollection[str], plan: Plan) -> PCollection[pa.RecordBat
 
 def _take(decided: PCollection[pa.RecordBatch], plan: Plan, backend: take.CaptionerBackend) -> PCollection[str]:
     job: Job = plan.job
-    opened: Any = decided | "Open the splits that go on" >> beam.ParDo(take.OpenSplits(plan.captioned)).with_output_types(
+    opened: Any = decided | "Open the splits that go on" >> beam.ParDo(take.OpenSplits(plan.captioned, plan.scored)).with_output_types(
         pa.RecordBatch, committed=str
     ).with_outputs(annotate.COMMITTED, main="batches")
     captioned = opened.batches | take.CAPTION >> beam.Map(take.CaptionStep(Recaption(job.captioner), backend)).with_output_types(

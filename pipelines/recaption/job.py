@@ -12,12 +12,16 @@ from filters.alt_text import AltText
 from filters.blocklist import Blocklist, needed
 from filters.caption_rules import CaptionRules
 from filters.decode import Decoder
+from filters.facts import FactsKept
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
+from filters.models.embedder import EmbedderSpec
 from filters.models.faces import FaceSpec
 from filters.models.labels import LabelSpec
 from filters.models.lid import LidSpec
+from filters.models.names import NameSpec
 from filters.models.nsfw import NsfwSpec
+from filters.relevance import Relevance, score_vectors
 from filters.safety import Faces, NotSafe, PersonalData
 from pipelines.readers import splits
 from pipelines.readers.parquet_columns import ParquetColumns
@@ -26,6 +30,7 @@ from pipelines.spine.commit import Limits, Output, refuse_below_one
 from pipelines.spine.identity import digest
 from pipelines.spine.loaded import loaded
 from schemas import columns as c
+from schemas.batches import set_columns
 from schemas.columns import SEEN_DESCRIPTION
 from schemas.exits import Verdict
 from schemas.records import SCHEMA_VERSION
@@ -65,6 +70,18 @@ class Input:
 
 
 @dataclass(frozen=True)
+class RelevanceLimits:
+    """What a score has to reach; null takes the threshold that belongs to the embedder."""
+
+    min_score: float | None = None
+    """Of image and alt text."""
+    min_caption_score: float | None = None
+    """Of image and caption."""
+    require_score: bool = False
+    """Whether a text that the embedder does not read leaves (ours)."""
+
+
+@dataclass(frozen=True)
 class Prices:
     """What a token costs, for the estimate of --dry_run."""
 
@@ -89,6 +106,11 @@ class Job:
     """What scores sexual content: an empty mapping, ``{}``, switches it on with its defaults (ours: off, at 50 ms an image)."""
     face_detector: FaceSpec | None = None
     """What counts faces; off by default, as ``nsfw``."""
+    embedder: EmbedderSpec | None = None
+    """What scores relevance; null leaves it out. ``{}`` is ConSE, which is no CLIP (ours: off, until a model is named)."""
+    gpu: str = ""
+    """GPU of the machines that embed, on Dataflow: a name of ``pipelines.spine.dataflow.GPUS``; empty takes none."""
+    names: NameSpec = field(default_factory=NameSpec)
     image_size: ImageSize = field(default_factory=ImageSize)
     image_content: ImageContent = field(default_factory=ImageContent)
     blocklist: Blocklist = field(default_factory=Blocklist)
@@ -98,15 +120,20 @@ class Job:
     """For alt texts and captions alike: ``text`` is set by the step."""
     not_safe: NotSafe = field(default_factory=NotSafe)
     faces: Faces = field(default_factory=Faces)
+    relevance: RelevanceLimits = field(default_factory=RelevanceLimits)
     captioner: CaptionerSpec = field(default_factory=CaptionerSpec)
     caption_rules: CaptionRules = field(default_factory=CaptionRules)
+    facts: FactsKept | None = field(default_factory=FactsKept)
     mix: Mix = field(default_factory=Mix)
     limits: Limits = field(default_factory=Limits)
     output: Output = field(default_factory=Output)
     prices: Prices | None = None
 
 
-NO_RULES = {"input", "decode", "labels", "evidence", "lid", "nsfw", "face_detector", "captioner", "limits", "output", "prices"}
+NO_RULES = {
+    *("input", "decode", "labels", "evidence", "lid", "nsfw", "face_detector", "embedder", "gpu", "names"),
+    *("captioner", "limits", "output", "prices"),
+}
 """Sections that the identity of the captioning pass holds by their own digests, or not at all; every other one is a rule in it."""
 
 
@@ -122,15 +149,41 @@ def decisions(job: Job) -> list[Step]:
         (job.lid, "Drop alt texts in other languages", job.language),
         (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
     ]
+    if job.embedder:
+        fit = relevance(job.embedder, job.relevance, c.CLIP_SCORE, job.relevance.min_score)
+        steps.append((True, "Drop alt texts that do not fit their image", fit))
     return [(sentence, rule) for is_on, sentence, rule in steps if is_on is not None and is_on != ()]
 
 
 def caption_steps(job: Job) -> list[Step]:
     """Return what the captions go through, in order: the sentence of each step, and what judges them."""
-    return [
+    steps: list[Step] = [
         ("Drop captions that are no captions", partial(job.caption_rules, instructions=job.captioner.instructions)),
         ("Drop captions with personal data", replace(job.personal_data, text=c.CAPTION.name)),
     ]
+    if job.facts:
+        steps.append(("Drop captions that break a fact of their alt text", partial(_facts, job.facts, job.names)))
+    if job.embedder:
+        fit = relevance(job.embedder, job.relevance, c.CAPTION_CLIP_SCORE, job.relevance.min_caption_score)
+        steps.append(("Drop captions that do not fit their image", partial(_fits, job.embedder, fit)))
+    return steps
+
+
+def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, least: float | None) -> Relevance:
+    """Return the rule on ``score``; raises ``ValueError`` where the embedder has no threshold of its own and none is given."""
+    return Relevance(embedder.name, least, score.name, limits.require_score)
+
+
+def _facts(facts: FactsKept, names: NameSpec, rows: pa.RecordBatch) -> Verdict:
+    return facts(rows, names=loaded(names))
+
+
+def _fits(embedder: EmbedderSpec, rule: Relevance, rows: pa.RecordBatch) -> Verdict:
+    """Judge the captions by the vectors of their images, which were stored with the scores of the originals."""
+    captions = embedder.readable(rows.column(c.CAPTION.name).to_pylist(), rows.column(c.LANGUAGE.name).to_pylist())
+    scores = score_vectors(rows.column(c.IMAGE_EMBEDDING.name).to_pylist(), captions, lambda texts: loaded(embedder).embed_texts(texts))
+    added = {c.CAPTION_CLIP_SCORE.name: pa.array(scores, c.CAPTION_CLIP_SCORE.type)}
+    return replace(rule(set_columns(rows, added)), added=added)
 
 
 def _listed(blocklist: Blocklist, rows: pa.RecordBatch) -> Verdict:
@@ -142,11 +195,17 @@ def annotate_digest(job: Job) -> str:
     return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, looks_of(job))
 
 
+def embed_digest(job: Job) -> str:
+    """Return the identity of the embed pass: the annotations, and what embeds."""
+    return digest("embed", annotate_digest(job), job.embedder)
+
+
 def recaption_digest(job: Job) -> str:
     """Return the identity of the pass that captions: the annotations, every threshold, the captioner."""
     versions = (job.version, Recaption.version, duplicates.VERSION)
+    models = (job.facts and job.names, job.embedder and embed_digest(job))
     rules = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in NO_RULES}
-    return digest("recaption", versions, annotate_digest(job), rules, job.captioner.digest)
+    return digest("recaption", versions, annotate_digest(job), models, rules, job.captioner.digest)
 
 
 def run_id(job: Job, shards: Any) -> str:

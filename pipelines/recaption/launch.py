@@ -124,7 +124,7 @@ def refuse_out_of_reach(job: Job, command: flags.Command) -> None:
     keys = {"captioner.api_key_env": captioner.api_key_env}
     dataflow.refuse_unreachable(command.options, dataflow.Reach(files, {"captioner.endpoint": captioner.endpoint}, keys))
     if not command.dry_run:
-        dataflow.make_ready(command.options, {"captioner.max_in_flight": captioner.max_in_flight})
+        dataflow.make_ready(command.options, {"captioner.max_in_flight": captioner.max_in_flight}, job.gpu)
 
 
 @contextmanager

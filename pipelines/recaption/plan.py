@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.readers.parquet import refuse_columns
 from pipelines.readers.splits import FOLDER, PARQUET, Shard, Split, cut, limited, list_shards
-from pipelines.recaption.job import Job, annotate_digest, recaption_digest, run_id
+from pipelines.recaption.job import Job, annotate_digest, caption_steps, decisions, embed_digest, recaption_digest, run_id
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import code_version, digest
@@ -31,6 +31,11 @@ class Plan:
     def annotations(self) -> str:
         """Folder of the annotate pass's fragments."""
         return self.folder("annotate", annotate_digest(self.job))
+
+    @property
+    def scored(self) -> str | None:
+        """Folder of the embed pass's fragments, null where the job has no embedder."""
+        return self.folder("embed", embed_digest(self.job)) if self.job.embedder else None
 
     @property
     def captioned(self) -> str:
@@ -67,6 +72,10 @@ def plan_run(job: Job) -> Plan:
         _ = job.captioner.template
     except ValueError as error:
         raise ConfigError(f"'captioner.prompt': {error}") from error
+    try:
+        _ = caption_steps(job), decisions(job)
+    except ValueError as error:
+        raise ConfigError(f"'relevance': {error}") from error
     job = replace(job, input=replace(job.input, path=storage.absolute(job.input.path)))
     try:
         shards = tuple(list_shards(job.input.path))
@@ -111,5 +120,5 @@ def first_splits(plan: Plan) -> list[Split]:
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Return what the manifest says of the run besides its files."""
-    passes = [folder[len(plan.folder()) :].strip("/") for folder in (plan.annotations, plan.captioned)]
+    passes = [folder[len(plan.folder()) :].strip("/") for folder in (plan.annotations, plan.scored, plan.captioned) if folder]
     return {"run_id": plan.run_id, "pipeline": "recaption", "passes": passes, "code": code_version()}

@@ -13,6 +13,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipelines.recaption.annotate import ABOUT, COMMITTED, KEY
 from pipelines.recaption.decide import without_twins
+from pipelines.recaption.embed import with_scores
 from pipelines.recaption.images import images_of
 from pipelines.spine import fragments
 from pipelines.spine.coder import to_ipc
@@ -45,8 +46,8 @@ class OpenSplits(beam.DoFn):
     Its key covers the decisions, so that a split is done again when one of them changes and skipped when none did.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: str, scored: str | None) -> None:
+        self._folder, self._scored = folder, scored
 
     def process(self, decided: pa.RecordBatch) -> Iterator[pa.RecordBatch | TaggedOutput[Literal["committed"], str]]:
         """Open the split that ``decided`` is about unless its fragment is there."""
@@ -54,7 +55,7 @@ class OpenSplits(beam.DoFn):
         if fragments.find(self._folder, key):
             yield TaggedOutput(COMMITTED, key)
         else:
-            yield open_split(decided, key)
+            yield open_split(decided, key, self._scored)
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ def take_key(decided: pa.RecordBatch) -> str:
     return f"{metadata[KEY].decode()}-{digest[:16]}"
 
 
-def open_split(decided: pa.RecordBatch, key: str) -> pa.RecordBatch:
-    """Return annotations and decisions side by side, with the images of the rows under way read again."""
-    annotations = fragments.read(decided.schema.metadata[ABOUT].decode())
+def open_split(decided: pa.RecordBatch, key: str, scored: str | None) -> pa.RecordBatch:
+    """Return annotations, scores and decisions side by side, with the images of the rows under way read again."""
+    annotations = with_scores(fragments.read(decided.schema.metadata[ABOUT].decode()), decided.schema.metadata[KEY].decode(), scored)
     both = set_columns(annotations, {name: decided.column(name) for name in DECISION.names}, DECISION)
     metadata = {**decided.schema.metadata, KEY: key.encode()}
     batch = set_columns(both, without_twins(both)).replace_schema_metadata(metadata)
@@ -127,6 +128,7 @@ def write_fragment(batch: pa.RecordBatch, folder: str) -> str:
     metadata = {**batch.schema.metadata, KEPT_BYTES: str(kept_bytes).encode()}
     key = metadata.pop(KEY).decode()
     del metadata[ABOUT]
+    batch = batch.drop_columns([c.IMAGE_EMBEDDING.name])
     done = conform(set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits}), FRAGMENT).replace_schema_metadata(metadata)
     fragments.write(folder, key, done)
     return key
