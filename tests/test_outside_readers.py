@@ -33,6 +33,16 @@ ALT_TEXTS = [f"A small harbour at dusk, print number {n}: 港口 ⚓" for n in r
 PICTURES = [picture(n) for n in range(40)]
 
 
+def test_the_card_lets_the_whole_run_be_loaded_by_its_folder_and_says_what_is_off(served: tuple[Path, dict[str, str]], tmp_path: Path):
+    run, _ = served
+    found = datasets.load_dataset(str(run), split="train", cache_dir=str(tmp_path))
+    assert len(found) == jobs.query(run, "select count(*) from samples")[0][0]
+    said = (run / "README.md").read_text()
+    assert "Sexual content: off, nothing was left out for it." in said
+    assert "Personal data: dropped for card_number, email, phone in alt_text; card_number, email, phone in caption." in said
+    assert "- Drop captions that are no captions" in said
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """Return a finished run and the caption that the server wrote for each alt text."""

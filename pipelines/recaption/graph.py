@@ -47,7 +47,7 @@ def commit_of(plan: Plan) -> Commit:
         plan.job.limits,
         plan.job.output,
         describe(plan),
-        Pages(plan.job),
+        Pages(plan.job, apart),
     )
 
 

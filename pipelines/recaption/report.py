@@ -13,6 +13,7 @@ from PIL import Image
 
 from filters.decode import decode
 from pipelines.readers.fetch import fetch
+from pipelines.recaption.card import card
 from pipelines.recaption.job import Job
 from pipelines.spine import storage
 from pipelines.spine.config import to_plain
@@ -46,10 +47,13 @@ class Pages:
     """Renders the pages of a run of ``job``; picklable, so that the last step of the graph can call it in a worker."""
 
     job: Job
+    described: bool
+    """Whether the run has a table of that name."""
 
     def __call__(self, run: str) -> dict[str, bytes]:
-        """Return ``job.yaml`` and ``look.html`` for the shards below ``run``."""
-        return {"job.yaml": resolved(self.job), "look.html": self.look(run).encode()}
+        """Return ``job.yaml``, the dataset card and ``look.html`` for the shards below ``run``."""
+        about = card(self.job, self.described).encode()
+        return {"job.yaml": resolved(self.job), "README.md": about, "look.html": self.look(run).encode()}
 
     def look(self, run: str) -> str:
         """Return one self-contained page over the first shard, which is a random one: shards are ordered by a hash."""
