@@ -11,6 +11,9 @@ from schemas.exits import EnvironmentFault
 LIKE = "projects/P/secrets/S/versions/V"
 """How a version of a secret is named."""
 
+LONGEST_NAME = 12
+"""Letters of a name without underscores that no key is as short as (ours)."""
+
 _VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 _SECRET = re.compile(r"projects/(?P<project>[a-z0-9.:-]+)/secrets/(?P<secret>[\w-]+)/versions/[\w-]+", re.ASCII)
 _VERSIONS = "list its versions, one of which has to be enabled: gcloud secrets versions list {secret} --project={project}"
@@ -34,8 +37,13 @@ def read_key(role: str, *, variable: str, secret: str) -> str:
         return _fit(role, _from_secret(role, secret), f"the secret {secret}", "add a version that holds the key alone, and name it")
     if variable:
         advice = f"export it, or, for workers elsewhere, name a secret: --set {role}.api_key_secret={LIKE}"
-        return _fit(role, _from_variable(role, variable), f"the environment variable that {role}.api_key_env names", advice)
+        return _fit(role, _from_variable(role, variable), f"the environment variable {_shown(variable)}", advice)
     return ""
+
+
+def _shown(variable: str) -> str:
+    """Return the name of a variable, but not one that is as long as a key and has no part like one (AKIA...)."""
+    return variable if "_" in variable or len(variable) <= LONGEST_NAME else "that is named"
 
 
 def _fit(role: str, text: str, where: str, advice: str) -> str:

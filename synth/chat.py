@@ -43,12 +43,13 @@ KEY = (
 )
 ADVICE: Mapping[int, str] = MappingProxyType(
     {
+        400: "it refuses a request of two words: look at {role}.extra and {role}.model",
         401: KEY,
         403: KEY,
         404: "the endpoint ends in /v1 as a rule, and {endpoint}/models lists the models that it serves",
     }
 )
-"""What to do about the HTTP statuses that blame key or address, where the canary gets them."""
+"""What to do about the HTTP statuses that blame key, address or settings, where the canary gets them."""
 BLIND = "it answers texts but not images: serve a vision-language model, or work from descriptions: --set {role}.prompt=recaption_described"
 
 

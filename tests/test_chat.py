@@ -453,7 +453,7 @@ def test_failures_bear_the_name_of_their_role():
         assert [f.reason for f in outcomes(client, requests(1)) if isinstance(f, Failure)] == ["judge_failed"]
 
 
-@pytest.mark.parametrize("trouble", [error(400), error(500), error(503), error(429), Reply(drop=True), Reply(body=b"<html>")])
+@pytest.mark.parametrize("trouble", [error(500), error(503), error(429), Reply(drop=True), Reply(body=b"<html>")])
 def test_a_server_that_refuses_the_canary_too_stops_the_run_and_the_message_says_what_to_do(trouble: Reply):
     with impatient(lambda _: trouble) as (server, client, _):
         message = fault_of(lambda: list(client.ask(requests(3))))
@@ -599,7 +599,9 @@ def test_a_model_without_eyes_is_found_before_the_run(status: int):
 
 def test_fields_that_the_server_refuses_are_found_before_the_run():
     with serving(lambda call: error(400, "extra inputs") if "min_p" in call.body else answer(call), extra={"min_p": 0.1}) as (_, client):
-        assert "extra inputs" in fault_of(client.check)
+        message = fault_of(client.check)
+    assert "extra inputs" in message
+    assert "look at captioner.extra" in message
 
 
 @pytest.mark.parametrize("endpoint", ["", "embedded", "localhost:8000/v1", "ftp://x/v1", "http://", "http://x:y:z/v1"])
@@ -699,6 +701,12 @@ def test_a_key_that_is_missing_or_unfit_is_an_environment_fault_that_names_the_v
     message = fault_of(ChatSpec("http://x/v1", "m", api_key_env="CHAT_TEST_KEY").load)
     assert "CHAT_TEST_KEY" in message
     assert SECRET not in message
+
+
+def test_a_key_in_capitals_in_the_place_of_its_name_is_not_quoted_either():
+    message = fault_of(ChatSpec("http://x/v1", "m", api_key_env="AKIAIOSFODNN7EXAMPLE").load)
+    assert "api_key_secret" in message
+    assert "AKIA" not in message
 
 
 def test_a_key_in_the_place_of_its_name_is_refused_without_being_quoted():
