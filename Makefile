@@ -50,6 +50,7 @@ doctor: env
 bench: env
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.shard_writing
+	$(BIN)/python -m benchmarks.embedding
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md

@@ -1,6 +1,5 @@
 """From a command line to a finished run: plan, model server, graph, funnel."""
 
-import functools
 import logging
 import re
 import sys
@@ -173,8 +172,7 @@ def _watched(plan: Plan) -> Callable[[], progress.Done | None]:
     """Return a look at how far the captioner is or, before it has anything to do, how many splits are annotated."""
     splits = {split.split_id: split.key for split in first_splits(plan)}
     model = storage.join(plan.answers, plan.job.captioner.digest)
-    local = storage.is_local(model)
-    read = progress.read_segment if local else functools.cache(progress.read_segment)  # a segment on a store never grows
+    read = progress.remembering(model)
 
     def look() -> progress.Done | None:
         answered, requests = progress.answered(model, set(splits), read)

@@ -1,5 +1,6 @@
 """What a local run has done so far, read off the files that it leaves: no step of the pipeline knows of it."""
 
+import os
 import sys
 import threading
 import time
@@ -47,6 +48,19 @@ def shown(look: Callable[[], Done | None] | None, every: float = 5.0) -> Generat
 def read_segment(path: str) -> answers.Segment:
     """Return what can be read of the segment ``path`` by now."""
     return answers.glance(storage.read(path), answers.split_of(path) or "")
+
+
+def remembering(folder: str) -> Callable[[str], answers.Segment]:
+    """Return a ``read_segment`` for segments below ``folder`` that reads one again only when it has grown; on a store none grows."""
+    known: dict[str, tuple[int, answers.Segment]] = {}
+
+    def read(path: str) -> answers.Segment:
+        size = os.path.getsize(path) if storage.is_local(folder) else 0
+        if path not in known or known[path][0] != size:
+            known[path] = (size, read_segment(path))
+        return known[path][1]
+
+    return read
 
 
 def answered(folder: str, splits: Collection[str], read: Callable[[str], answers.Segment] = read_segment) -> tuple[int, int]:
