@@ -231,6 +231,7 @@ def test_two_revisions_are_compared_by_what_was_planted(ran: Ran, capsys: pytest
         assert side["prompt_tokens_for_each_kept"] == pytest.approx(100 * CAPTIONED / kept)
         assert side["completion_tokens_for_each_kept"] == pytest.approx(sum(len(text.split()) for text in texts) / kept)
         assert side["seconds_for_each_kept"] >= 0
+        assert (side["facts_checked"], side["echoes"], side["enriched"], side["new_names"]) == (0, None, None, None)
     assert found["runs"]["A"]["words_median"] == 8
     assert found["relevance"]["pairs_scored"] == 0
     exits = {sample["alt_text"].split()[2]: (sample["exit_a"], sample["exit_b"]) for sample in found["disagree"]}
@@ -266,7 +267,7 @@ def test_facts_relevance_and_echoes_are_counted_over_the_samples_of_both(tmp_pat
         {"row": 0, **checked, "caption_clip_score": 0.25, "enriched": True},
         {"row": 1, **checked, "caption_clip_score": 0.5, **dropped, "reason": "name_lost"},
         {"row": 2, **checked, **dropped, "reason": "name_lost", "names_added": ["Rome", "Nero"]},
-        {"row": 3, **checked, "echo": True},
+        {"row": 3, **checked, "echo": True, "caption_clip_score": 0.125},
         {"row": 4, **checked, "caption_fault": "copy"},
         {"row": 5, "caption": None, **dropped, "reason": "name_lost"},
         {"row": 6, "caption": None, "exit": "dead", "step": "Rewrite the alt text with the captioner", "reason": "refused"},
@@ -278,6 +279,7 @@ def test_facts_relevance_and_echoes_are_counted_over_the_samples_of_both(tmp_pat
     assert found["pool"] == {"both": 7, "only_a": 1, "only_b": 1}
     assert (side["facts_broken"], side["rules_broken"], side["failed"]) == ({"name_lost": 2}, {"copy": 1}, 1)
     assert (side["captioned"], side["kept"], side["yield"]) == (5, 2, 0.4)
+    assert found["runs"]["B"]["captioned"] == 7
     assert (side["facts_checked"], side["echoes"], side["enriched"]) == (5, 1, 1)
     assert (side["with_new_names"], side["new_names"]) == (1, 2)
     assert (side["words_mean"], side["chars_mean"]) == (3, 6)
