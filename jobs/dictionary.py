@@ -14,6 +14,7 @@ TABLES = {
     ),
     "ledger": (records.LEDGER, "`ledger/*.parquet`: one line for each row of the input, by whichever door it left."),
     "dead": (records.DEAD_LETTER, "`dead/*.parquet`: the dead letters."),
+    "recaptioner data": (records.RECAPTIONER_DATA, "What `python -m jobs.recaptioner_data` writes: captions with their verdicts."),
     "image-text": (records.IMAGE_TEXT, "An image-text sample before recaptioning, as readers yield it."),
     "annotation": (records.ANNOTATION, "Fragments of the annotate pass."),
     "decision": (records.DECISION, "What crosses the shuffle back to a split."),

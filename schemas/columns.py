@@ -15,6 +15,7 @@ def column(name: str, kind: pa.DataType, doc: str, *, unit: str = "", source: st
 
 IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 LABEL_TYPE = pa.struct([pa.field("label", pa.string()), pa.field("probability", pa.float32())])
+MESSAGES_TYPE = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
 PLACE_TYPE = pa.struct([pa.field("split_id", pa.string()), pa.field("row", pa.int32())])
 
 # Identity: where a sample comes from, and how its rows are joined.
@@ -162,3 +163,26 @@ VALUE = column("value", pa.float64(), "the number that decided, where one did")
 THRESHOLD = column("threshold", pa.float64(), "the number that `value` was held against")
 ERROR = column("error", pa.string(), "the exception of a dead row: what was expected, what was found")
 MERGED_INTO = column("merged_into", PLACE_TYPE, "the row that a merged row lives on in")
+
+# Training data for a recaptioner.
+MESSAGES = column(
+    "messages",
+    MESSAGES_TYPE,
+    "the user's turn, `<image>` and the prompt as it was asked, and the assistant's, the caption",
+    source="LLaMA-Factory sharegpt, verl",
+    null=False,
+)
+IMAGES = column(
+    "images",
+    pa.list_(IMAGE_TYPE),
+    "the encoded image that `<image>` stands for, as it came; `path` is its name in the source",
+    source="datasets Image feature",
+)  # never null, but `datasets` shows images only of a column that may be
+VERDICT = column(
+    "verdict",
+    pa.string(),
+    "`accepted`: the caption passed every rule; `rejected`: `reason` says which it broke",
+    source="paper 3.1",
+    null=False,
+)
+ACCEPTED, REJECTED = "accepted", "rejected"

@@ -53,24 +53,28 @@ LEDGER = pa.schema([field for field in FRAGMENT if field.name != c.IMAGE.name])
 DEAD_LETTER = pa.schema([c.SAMPLE_ID, *SOURCE, c.STEP, c.REASON, c.ERROR])
 """The dead letters: enough to find the source file and read what went wrong."""
 
+RECAPTIONER_DATA = pa.schema(
+    [
+        *(c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.SOURCE_LICENSE, c.IMAGE_HASH, c.MESSAGES, c.IMAGES, c.VERDICT, c.REASON, c.VALUE, c.THRESHOLD),
+        *(c.CAPTION_MODEL, c.PROMPT_VERSION, c.SEEN, c.LANGUAGE, c.COPY_SIMILARITY, c.CLIP_SCORE, c.CLIP_MODEL, *CHECKED),
+    ]
+)
+"""A caption with its verdict, as a recaptioner is trained on it."""
+
 
 def with_features(schema: pa.Schema) -> pa.Schema:
     """Return ``schema`` with the metadata by which ``datasets`` shows its image columns as images."""
-    features = {field.name: _feature(field) for field in schema}
+    features = {field.name: _feature(field.type) for field in schema}
     info = {"info": {"features": features}}
     return schema.with_metadata({**(schema.metadata or {}), b"huggingface": json.dumps(info).encode()})
 
 
-def _feature(field: pa.Field) -> object:
-    if field.type == c.IMAGE_TYPE:
+def _feature(kind: pa.DataType) -> object:
+    if kind == c.IMAGE_TYPE:
         return {"_type": "Image"}
-    return _value_feature(field.type)
-
-
-def _value_feature(kind: pa.DataType) -> object:
     if pa.types.is_list(kind):
-        return {"feature": _value_feature(kind.value_type), "_type": "List"}
+        return {"feature": _feature(kind.value_type), "_type": "List"}
     if pa.types.is_struct(kind):
-        return {f.name: _value_feature(f.type) for f in kind}
+        return {f.name: _feature(f.type) for f in kind}
     names = {"float": "float32", "double": "float64"}
     return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}

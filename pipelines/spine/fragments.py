@@ -18,6 +18,8 @@ from schemas.records import SCHEMA_VERSION
 
 SCHEMA = b"schema_version"
 """Footer key: the version of the record schemas that the fragment was written under."""
+ENCODED = frozenset({"image.bytes", "images.list.element.bytes"})
+"""Leaves of encoded images, which no codec makes smaller."""
 logger = logging.getLogger(__name__)
 
 
@@ -42,9 +44,9 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     leaves = list(_leaves(schema))
     scalars = [leaf for leaf in leaves if "." not in leaf]
     return {
-        "compression": {leaf: "NONE" if leaf == "image.bytes" else "ZSTD" for leaf in leaves},
+        "compression": {leaf: "NONE" if leaf in ENCODED else "ZSTD" for leaf in leaves},
         "write_statistics": scalars,
-        "use_dictionary": [leaf for leaf in leaves if leaf != "image.bytes"],
+        "use_dictionary": [leaf for leaf in leaves if leaf not in ENCODED],
     }
 
 
