@@ -53,7 +53,7 @@ def bare_loop(path: Path, scratch: Path) -> int:
 def pipeline(path: Path, scratch: Path) -> int:
     """Run the whole graph over the tar and return how many samples were kept."""
     captioner = replace(CaptionerSpec(), prompt="recaption", endpoint="http://null/v1")
-    plan = plan_run(Job(input=Input(path=str(path)), captioner=captioner, facts=None, output=Output(folder=str(scratch))))
+    plan = plan_run(Job(input=Input(path=str(path)), captioner=captioner, lid=None, facts=None, output=Output(folder=str(scratch))))
     graph_ = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     graph.build(graph_, plan, NullCaptioner())
     graph_.run().wait_until_finish()

@@ -176,7 +176,7 @@ def report(found: Mapping[str, Any]) -> Iterator[str]:
     pool, a, b = found["pool"], found["runs"]["A"], found["runs"]["B"]
     yield f"A {a['run']}\nB {b['run']}"
     yield f"{pool['both']} samples in both, {pool['only_a']} only in A, {pool['only_b']} only in B; the numbers are over those in both\n"
-    yield from (f"{name:34}{_cell(left):>24}{_cell(right):>24}" for name, left, right in _lines(found, a, b))
+    yield from (f"{name:34}{_cell(left):>40}{_cell(right):>40}" for name, left, right in _lines(found, a, b))
     kept = found["kept"]
     yield f"\nkept in both {kept['both']}, only in A {kept['only_a']}, only in B {kept['only_b']}, in neither {kept['neither']}"
     for sample in found["disagree"]:
