@@ -313,7 +313,7 @@ def test_a_fault_of_the_machine_is_no_damage(remote: type[MemoryFiles], monkeypa
     remote.files["memtest://b/a.parquet"] = buffer.getvalue()
     shards = list_shards("memtest://b/a.parquet")
     monkeypatch.setattr(remote, "open", lambda self, path, *_: Failing(self.files[path]))
-    with pytest.raises(type(fault), match=str(fault.args[-1])):
+    with pytest.raises((EnvironmentFault, MemoryError), match=str(fault.args[-1])):
         [read(split, CORPUS, LICENSE) for split in cut(shards[0], 9, 9, "plan")]
 
 
