@@ -25,7 +25,7 @@ demo: env
 test: env check
 	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm geonames thuocl
 	test -x /usr/bin/chromium || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-serving: env .venv-serving/ready
 	$(BIN)/python -m pytest tests/serving

@@ -144,7 +144,7 @@ def test_the_manifest_describes_the_objects_and_the_pages_lie_beside_them(there:
     listed = {f["path"]: (f["bytes"], f["xxh3_128"]) for f in json.loads(there["manifest.json"])["files"]}
     shards = {name: (len(data), xxhash.xxh3_128_hexdigest(data)) for name, data in there.items() if name.endswith(".parquet")}
     assert listed == shards
-    assert set(there) == set(here) == {*shards, "funnel.json", "job.yaml", "look.html", "manifest.json"}
+    assert set(there) == set(here) == {*shards, "README.md", "funnel.json", "job.yaml", "look.html", "manifest.json"}
     job, local = yaml.safe_load(there["job.yaml"]), yaml.safe_load(here["job.yaml"])
     assert job["input"].pop("path") == POOL
     local["input"].pop("path")
