@@ -17,9 +17,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from benchmarks import pool
 from filters.decode import Decoded, Decoder
+from pipelines.pairs.source import Input
 from pipelines.readers.splits import cut, list_shards, read
 from pipelines.recaption import graph
-from pipelines.recaption.job import Input, Job
+from pipelines.recaption.job import Job
 from pipelines.recaption.plan import plan_run
 from pipelines.spine.commit import Output, read_manifest
 from schemas.protocols import Answer, CaptionTask

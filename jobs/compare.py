@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from filters import facts
 from filters.words import normalised, weights, words
-from pipelines.recaption.take import CAPTION
+from pipelines.recaption.caption import CAPTION
 from pipelines.spine import storage
 from pipelines.spine.commit import MANIFEST, read_manifest
 from schemas import columns as c

@@ -21,8 +21,10 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
 
 from filters.models.embedder import EmbedderSpec
-from pipelines.recaption import embed, launch
-from pipelines.recaption.job import Input, Job
+from pipelines.pairs import embed
+from pipelines.pairs.source import Input
+from pipelines.recaption import launch
+from pipelines.recaption.job import Job
 from pipelines.recaption.plan import plan_run
 from pipelines.spine import dataflow, flags
 from pipelines.spine.commit import Output

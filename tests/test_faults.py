@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.recaption.images import images_of
-from pipelines.recaption.job import Input, Job
+from pipelines.pairs.images import images_of
+from pipelines.pairs.source import Input
+from pipelines.recaption.job import Job
 from pipelines.recaption.launch import execute
 from pipelines.recaption.plan import plan_run
 from pipelines.spine import flags, storage

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from filters.decode import Decoder
 from filters.models.labels import LabelSpec
+from pipelines.pairs.annotate import Annotator, read_split
+from pipelines.pairs.looks import Looks
 from pipelines.readers import splits
-from pipelines.recaption.annotate import Annotator, read_split
-from pipelines.recaption.looks import Looks
 from tests import images
 
 PNG = base64.b64decode(

@@ -12,8 +12,11 @@ import pytest
 from apache_beam.coders import StrUtf8Coder
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.recaption import annotate, decide, graph, take
-from pipelines.recaption.job import Input, Job, caption_steps, decisions
+from pipelines.pairs import annotate, duplicates
+from pipelines.pairs.rules import decisions
+from pipelines.pairs.source import Input
+from pipelines.recaption import caption, graph
+from pipelines.recaption.job import Job, caption_steps
 from pipelines.recaption.plan import Plan, plan_run
 from pipelines.spine import coder
 from pipelines.spine.commit import Output
@@ -94,7 +97,7 @@ def test_every_step_of_the_funnel_is_a_label_of_the_graph(plan: Plan, pipeline: 
     labels = {step.unique_name for step in pipeline.to_runner_api().components.transforms.values()}
     steps = [count["step"] for count in json.loads(Path(plan.run, "funnel.json").read_text())]
     rules, checks = ([sentence for sentence, _ in steps_of(plan.job)] for steps_of in (decisions, caption_steps))
-    assert steps == [annotate.READ, annotate.DECODE, *rules, decide.DUPLICATES, take.CAPTION, *checks, take.MIX]
+    assert steps == [annotate.READ, annotate.DECODE, *rules, duplicates.DUPLICATES, caption.CAPTION, *checks, caption.MIX]
     assert [step for step in steps if step not in labels] == []
 
 
@@ -105,10 +108,10 @@ def test_every_collection_of_batches_has_the_arrow_coder_and_every_tag_a_coder_o
         annotate.READ,
         annotate.DECODE,
         *(sentence for sentence, _ in decisions(Job())),
-        decide.DUPLICATES,
-        take.CAPTION,
+        duplicates.DUPLICATES,
+        caption.CAPTION,
         *(sentence for sentence, _ in caption_steps(Job(facts=None))),
-        take.MIX,
+        caption.MIX,
     }
     assert {f"{step}:{MAIN}" for step in passed_on} <= batches
     assert {name for name in batches if type(found[name][1]) is not coder.ArrowBatchCoder} == set()

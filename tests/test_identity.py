@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.recaption.job import Input, Job
+from pipelines.pairs.source import Input
+from pipelines.recaption.job import Job
 from pipelines.recaption.plan import Plan, plan_run
 from pipelines.spine import fragments
 from schemas.batches import set_columns
@@ -116,6 +117,16 @@ def test_a_file_added_to_the_front_of_a_folder_asks_again_for_few_others(tmp_pat
         jobs.run(*jobs.flags_for(folder, output, server.endpoint, "--set=input.split_samples=8"))
     again = len(server.alt_texts) - 61
     assert 0 <= again <= 16, "the splits next to the new file are asked again, and no others"
+
+
+def test_a_limit_takes_the_first_images_of_a_folder_of_many_splits(tmp_path: Path):
+    for n in range(40):
+        images.write_file(tmp_path / "pool" / f"{n:03}.jpg", images.photo(n))
+        images.write_file(tmp_path / "pool" / f"{n:03}.txt", f"A small harbour at dusk, print number {n}")
+    with ScriptedServer() as server:
+        jobs.run(*jobs.flags_for(tmp_path / "pool", tmp_path / "out", server.endpoint, "--set=input.split_samples=6", "--limit=9"))
+    run = jobs.run_folder(tmp_path / "out")
+    assert jobs.query(run, "select parse_filename(source_path) from ledger order by 1") == [(f"{n:03}.jpg",) for n in range(9)]
 
 
 def test_the_input_is_the_same_from_whatever_folder_it_is_named(pool: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.pairs.source import Input, first_splits
 from pipelines.recaption.estimate import UNKNOWN_IMAGE_TOKENS, estimate, prompt_tokens
-from pipelines.recaption.job import Input, Job
+from pipelines.recaption.job import Job
 from pipelines.recaption.launch import _watched
-from pipelines.recaption.plan import Plan, first_splits, plan_run
+from pipelines.recaption.plan import Plan, plan_run
 from pipelines.spine import progress
 from pipelines.spine.commit import Output
 from schemas.exits import EnvironmentFault
@@ -111,7 +112,7 @@ def plan_of(tmp_path: Path, output: str, image_files: list[bytes]) -> Plan:
 def test_an_estimate_asks_for_no_answer_that_is_stored(place: tuple[str, Put], tmp_path: Path) -> None:
     folder, put = place
     plan = plan_of(tmp_path, folder, [images.photo(n) for n in range(5)])
-    (split,) = first_splits(plan)
+    (split,) = first_splits(plan.source)
     for segment in "ab":
         put(
             f"answers/{plan.job.captioner.digest}/{split.split_id}/{segment}.jsonl",
@@ -123,7 +124,7 @@ def test_an_estimate_asks_for_no_answer_that_is_stored(place: tuple[str, Put], t
 
 def test_a_look_reads_a_segment_on_a_store_once_and_sees_those_that_are_new(tmp_path: Path, gcs: GcsServer) -> None:
     plan = plan_of(tmp_path, "gs://b/out", [images.photo(n) for n in range(5)])
-    (split,) = first_splits(plan)
+    (split,) = first_splits(plan.source)
     folder = f"gs://b/out/answers/{plan.job.captioner.digest}/{split.split_id}"
     gcs.put(f"{folder}/b.jsonl", header(split.split_id, 5) + answers("k1"))
     look = _watched(plan)
@@ -135,7 +136,7 @@ def test_a_look_reads_a_segment_on_a_store_once_and_sees_those_that_are_new(tmp_
 
 def test_a_look_at_a_disk_sees_a_segment_grow(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, str(tmp_path / "out"), [images.photo(n) for n in range(5)])
-    (split,) = first_splits(plan)
+    (split,) = first_splits(plan.source)
     segment = tmp_path / "out" / "answers" / plan.job.captioner.digest / split.split_id / "a.jsonl"
     look = _watched(plan)
     assert look() == progress.Done("splits annotated", 0, 1)
@@ -177,9 +178,9 @@ HOSTILE = [
 
 def test_hostile_images_are_no_part_of_the_estimate_and_stop_nothing(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, str(tmp_path / "out"), HOSTILE)
-    assert prompt_tokens(plan, first_splits(plan)) == pytest.approx(text_tokens(plan, len(HOSTILE)) + UNKNOWN_IMAGE_TOKENS)
+    assert prompt_tokens(plan, first_splits(plan.source)) == pytest.approx(text_tokens(plan, len(HOSTILE)) + UNKNOWN_IMAGE_TOKENS)
 
 
 def test_an_image_costs_a_token_for_each_patch(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, str(tmp_path / "out"), [*HOSTILE, images.photo(1, (320, 240)), images.photo(2, (28, 56))])
-    assert prompt_tokens(plan, first_splits(plan)) == pytest.approx(text_tokens(plan, len(HOSTILE) + 2) + (12 * 9 + 1 * 2) / 2)
+    assert prompt_tokens(plan, first_splits(plan.source)) == pytest.approx(text_tokens(plan, len(HOSTILE) + 2) + (12 * 9 + 1 * 2) / 2)

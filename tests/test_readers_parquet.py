@@ -15,11 +15,12 @@ import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.pairs.source import Input
 from pipelines.readers.fetch import fetch
 from pipelines.readers.parquet import read_rows
 from pipelines.readers.parquet_columns import ParquetColumns
 from pipelines.readers.splits import Shard, Split, cut, list_shards, read
-from pipelines.recaption.job import Input, Job
+from pipelines.recaption.job import Job
 from pipelines.recaption.plan import plan_run
 from pipelines.spine.config import ConfigError
 from schemas.exits import EnvironmentFault

@@ -5,7 +5,8 @@ from dataclasses import replace
 import yaml
 
 from filters.safety import card_lines
-from pipelines.recaption.job import Job, caption_steps, decisions
+from pipelines.pairs.rules import decisions
+from pipelines.recaption.job import Job, caption_steps
 from schemas import columns as c
 
 

@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 from filters.decode import Decoded, Decoder
+from pipelines.pairs.source import first_splits
 from pipelines.readers.splits import Split, read
-from pipelines.recaption.plan import Plan, first_splits
+from pipelines.recaption.plan import Plan
 from pipelines.spine import progress, storage
 from schemas import columns as c
 
@@ -42,13 +43,13 @@ class Estimate:
 
 def estimate(plan: Plan) -> Estimate:
     """Cut the input, look at the first samples, and return what the whole would take."""
-    splits = first_splits(plan)
+    splits = first_splits(plan.source)
     samples = sum(split.taken for split in splits)
     answers = storage.join(plan.answers, plan.job.captioner.digest)
     stored, _ = progress.answered(answers, {split.split_id for split in splits})
     calls = max(0, samples - stored)
     return Estimate(
-        shards=len(plan.shards),
+        shards=len(plan.source.shards),
         splits=len(splits),
         samples=samples,
         bytes=sum(split.bytes for split in splits),

@@ -1,9 +1,8 @@
 """The config of the recaption job: order is code, numbers are here. Every section is the frozen dataclass that uses it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -23,62 +22,20 @@ from filters.models.names import NameSpec
 from filters.models.nsfw import NsfwSpec
 from filters.relevance import Relevance, score_vectors
 from filters.safety import Faces, NotSafe, PersonalData
-from pipelines.readers import splits
-from pipelines.readers.parquet_columns import ParquetColumns
-from pipelines.recaption.looks import Looks
-from pipelines.spine.commit import Limits, Output, refuse_below_one
+from pipelines.pairs.looks import Looks
+from pipelines.pairs.rules import RelevanceLimits, Step, annotate_digest, embed_digest, relevance
+from pipelines.pairs.source import Input, Source
+from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
 from pipelines.spine.loaded import loaded
 from schemas import columns as c
 from schemas.batches import set_columns
 from schemas.columns import SEEN_DESCRIPTION
 from schemas.exits import Verdict
-from schemas.records import SCHEMA_VERSION
 from synth.captioner import CaptionerSpec
 from synth.evidence import Evidence
 from synth.mix import Mix
 from synth.recaption import Recaption
-
-Rule = Callable[[pa.RecordBatch], Verdict]
-Step = tuple[str, Rule]
-"""The sentence of a step, and what judges the rows under way."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """What is read, and what is said of it."""
-
-    path: str = ""
-    """Folder of images, or tars or Parquet files: one, a folder or a glob of them; local or `scheme://...`."""
-    corpus: str = "corpus"
-    """Name of the corpus; part of every sample_id."""
-    license: str = "unknown"
-    """Licence of samples whose source states none."""
-    limit: int | None = None
-    """Take only the first so many samples."""
-    split_samples: int = 512
-    """Samples in a split at most (design)."""
-    split_mb: int = 64
-    """MiB of images in a split at most (design)."""
-
-    def __post_init__(self) -> None:
-        """Refuse sizes of nothing."""
-        refuse_below_one(limit=self.limit, split_samples=self.split_samples, split_mb=self.split_mb)
-
-    columns: ParquetColumns = field(default_factory=ParquetColumns)
-    """Which columns of a Parquet input hold what."""
-
-
-@dataclass(frozen=True)
-class RelevanceLimits:
-    """What a score has to reach; null takes the threshold that belongs to the embedder."""
-
-    min_score: float | None = None
-    """Of image and alt text."""
-    min_caption_score: float | None = None
-    """Of image and caption."""
-    require_score: bool = False
-    """Whether a text that the embedder does not read leaves (ours)."""
 
 
 @dataclass(frozen=True)
@@ -129,30 +86,19 @@ class Job:
     output: Output = field(default_factory=Output)
     prices: Prices | None = None
 
+    @property
+    def looks(self) -> Looks:
+        """Return what each sample is put to; no evidence is gathered where the captioner sees the images itself."""
+        evidence = self.evidence if self.captioner.seen == SEEN_DESCRIPTION else None
+        hashes = needed(self.blocklist.load())
+        return Looks(self.labels if evidence else None, evidence, self.lid, self.nsfw, self.face_detector, hashes)
+
 
 NO_RULES = {
     *("input", "decode", "labels", "evidence", "lid", "nsfw", "face_detector", "embedder", "gpu", "names"),
     *("captioner", "limits", "output", "prices"),
 }
 """Sections that the identity of the captioning pass holds by their own digests, or not at all; every other one is a rule in it."""
-
-
-def decisions(job: Job) -> list[Step]:
-    """Return the rules on the stored signals, in order: the sentence of each step, and its filter. A rule without a signal is left out."""
-    steps: list[tuple[object, str, Rule]] = [
-        (True, "Drop images that are too small or too elongated", job.image_size),
-        (True, "Drop solid colours and tiny files", job.image_content),
-        (job.blocklist.files, "Drop images that are on a blocklist", partial(_listed, job.blocklist)),
-        (job.nsfw, "Drop images that show sexual content", job.not_safe),
-        (job.face_detector, "Drop images that show faces", job.faces),
-        (True, "Drop alt texts that say nothing", job.alt_text),
-        (job.lid, "Drop alt texts in other languages", job.language),
-        (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
-    ]
-    if job.embedder:
-        fit = relevance(job.embedder, job.relevance, c.CLIP_SCORE, job.relevance.min_score)
-        steps.append((True, "Drop alt texts that do not fit their image", fit))
-    return [(sentence, rule) for is_on, sentence, rule in steps if is_on is not None and is_on != ()]
 
 
 def caption_steps(job: Job) -> list[Step]:
@@ -169,11 +115,6 @@ def caption_steps(job: Job) -> list[Step]:
     return steps
 
 
-def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, least: float | None) -> Relevance:
-    """Return the rule on ``score``; raises ``ValueError`` where the embedder has no threshold of its own and none is given."""
-    return Relevance(embedder.name, least, score.name, limits.require_score)
-
-
 def _facts(facts: FactsKept, names: NameSpec, rows: pa.RecordBatch) -> Verdict:
     return facts(rows, names=loaded(names))
 
@@ -186,20 +127,6 @@ def _fits(embedder: EmbedderSpec, rule: Relevance, rows: pa.RecordBatch) -> Verd
     return replace(rule(set_columns(rows, added)), added=added)
 
 
-def _listed(blocklist: Blocklist, rows: pa.RecordBatch) -> Verdict:
-    return blocklist(rows, hashes=loaded(blocklist))
-
-
-def annotate_digest(job: Job) -> str:
-    """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
-    return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, looks_of(job))
-
-
-def embed_digest(job: Job) -> str:
-    """Return the identity of the embed pass: the annotations, and what embeds."""
-    return digest("embed", annotate_digest(job), job.embedder)
-
-
 def recaption_digest(job: Job) -> str:
     """Return the identity of the pass that captions: the annotations, every threshold, the captioner."""
     versions = (job.version, Recaption.version, duplicates.VERSION)
@@ -208,12 +135,7 @@ def recaption_digest(job: Job) -> str:
     return digest("recaption", versions, annotate_digest(job), models, rules, job.captioner.digest)
 
 
-def run_id(job: Job, shards: Any) -> str:
+def run_id(job: Job, source: Source) -> str:
     """Return the name of the run: its passes over exactly this input, laid out in exactly these shards."""
-    return digest(recaption_digest(job), job.input, shards, job.output.shard_mb, job.output.seed, job.output.described_as_samples)
-
-
-def looks_of(job: Job) -> Looks:
-    """Return what each sample is put to; no evidence is gathered where the captioner sees the images itself."""
-    evidence = job.evidence if job.captioner.seen == SEEN_DESCRIPTION else None
-    return Looks(job.labels, evidence, job.lid, job.nsfw, job.face_detector, needed(job.blocklist.load()))
+    layout = (job.output.shard_mb, job.output.seed, job.output.described_as_samples)
+    return digest(recaption_digest(job), source.input, source.identity, *layout)

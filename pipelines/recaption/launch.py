@@ -1,36 +1,24 @@
 """From a command line to a finished run: plan, model server, graph, funnel."""
 
-import logging
-import re
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import apache_beam as beam
-
+from pipelines.pairs.source import first_splits
 from pipelines.recaption import estimate, graph
+from pipelines.recaption.caption import CaptionerBackend
 from pipelines.recaption.job import Job
-from pipelines.recaption.plan import Plan, first_splits, plan_run
-from pipelines.recaption.take import CaptionerBackend
-from pipelines.spine import commit, config, dataflow, flags, fragments, funnel, progress, storage
+from pipelines.recaption.plan import Plan, plan_run
+from pipelines.spine import commit, config, dataflow, flags, fragments, funnel, launch, progress, storage
 from pipelines.spine.answers import ObjectStorage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import digest
-from pipelines.spine.reaper import reaping
-from schemas.exits import EnvironmentFault
 from schemas.protocols import Captioner
 from schemas.weights import path_of
 from synth.answers import AnswerStore
 from synth.captioner import EMBEDDED, CaptionerSpec
 from synth.models.embedded import serve
-
-_FAULT = re.compile(
-    r"^(?:schemas\.exits\.EnvironmentFault|pipelines\.spine\.funnel\.SumsDoNotAddUp|\w*OSError|FileNotFoundError|PermissionError): (.+)$",
-    re.MULTILINE,
-)
-_STEP = re.compile(r" \[while running '[^']*'\]$")
 
 
 @dataclass(frozen=True)
@@ -48,19 +36,14 @@ class CaptionerOnEndpoint:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job that ``argv`` asks for; returns the exit status, 2 for a config that is refused and 1 for a run that stopped."""
-    try:
-        command = flags.parse(sys.argv[1:] if argv is None else argv, __doc__ or "")
-        job = config.build(Job, command.settings)
-        refuse_embedded_afar(job, command)
-        refuse_out_of_reach(job, command)
-        plan = plan_run(replace(job, captioner=_resolved(job.captioner)))
-        return run(plan, command)
-    except ConfigError as error:
-        print(f"refused: {error}", file=sys.stderr)
-        return 2
-    except (EnvironmentFault, OSError) as fault:
-        print(f"stopped: {fault}", file=sys.stderr)
-        return 1
+    return launch.run_command(argv, __doc__ or "", _carry_out)
+
+
+def _carry_out(command: flags.Command) -> int:
+    job = config.build(Job, command.settings)
+    refuse_embedded_afar(job, command)
+    refuse_out_of_reach(job, command)
+    return run(plan_run(replace(job, captioner=_resolved(job.captioner))), command)
 
 
 def _resolved(captioner: CaptionerSpec) -> CaptionerSpec:
@@ -88,24 +71,7 @@ def run(plan: Plan, command: flags.Command) -> int:
 
 def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> None:
     """Build the graph and run it to its end; raises ``EnvironmentFault`` where a worker met one."""
-    if command.is_local:  # Beam logs each error at every level that it passes; the exception that arrives here holds them all
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    name = f"recaption-{digest(plan.lock)}"
-    try:
-        with reaping() if command.has_processes else dataflow.staging(command.options, name):
-            pipeline = beam.Pipeline(options=command.options)
-            graph.build(pipeline, plan, backend)
-            pipeline.run().wait_until_finish()
-    except (RuntimeError, EnvironmentFault) as error:
-        raise _fault_in(error) from error
-
-
-def _fault_in(error: Exception) -> Exception:
-    """Return the fault that a worker raised: Beam adds the step to its text, or brings it back as text in an error of its own."""
-    found = _FAULT.findall(str(error))
-    if found or isinstance(error, EnvironmentFault):
-        return EnvironmentFault(_STEP.sub("", found[-1] if found else str(error)))
-    return error
+    launch.execute(lambda pipeline: graph.build(pipeline, plan, backend), f"recaption-{digest(plan.lock)}", command)
 
 
 def refuse_embedded_afar(job: Job, command: flags.Command) -> None:
@@ -142,10 +108,7 @@ def serving(spec: CaptionerSpec) -> Generator[CaptionerSpec]:
 
 def summary(plan: Plan) -> str:
     """Return what a finished run came to: the funnel, the cost of a kept sample, and where things are."""
-    manifest = commit.read_manifest(plan.run)
-    if manifest is None:
-        raise EnvironmentFault(f"the pipeline ended, but {plan.run} has no manifest; run the same command again")
-    told = funnel.loads(storage.read(storage.join(plan.run, commit.FUNNEL_FILE)))
+    manifest, told = launch.finished(plan.run)
     return "\n".join(["", funnel.table(told), "", *cost(manifest), "", *places(plan)])
 
 
@@ -170,7 +133,7 @@ def places(plan: Plan) -> list[str]:
 
 def _watched(plan: Plan) -> Callable[[], progress.Done | None]:
     """Return a look at how far the captioner is or, before it has anything to do, how many splits are annotated."""
-    splits = {split.split_id: split.key for split in first_splits(plan)}
+    splits = {split.split_id: split.key for split in first_splits(plan.source)}
     model = storage.join(plan.answers, plan.job.captioner.digest)
     read = progress.remembering(model)
 

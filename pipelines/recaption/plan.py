@@ -1,16 +1,14 @@
-"""What is decided before the graph is built: the shards, the folders of the passes, the name of the run."""
+"""What is decided before the graph is built: the input, the folders of the passes, the name of the run."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.readers.parquet import refuse_columns
-from pipelines.readers.splits import FOLDER, PARQUET, Shard, Split, cut, limited, list_shards
-from pipelines.recaption.job import Job, annotate_digest, caption_steps, decisions, embed_digest, recaption_digest, run_id
+from pipelines.pairs.rules import annotate_digest, decisions, embed_digest
+from pipelines.pairs.source import Source, open_source
+from pipelines.recaption.job import Job, caption_steps, recaption_digest, run_id
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
-from pipelines.spine.identity import code_version, digest
-from schemas.exits import EnvironmentFault
+from pipelines.spine.identity import code_version
 
 
 @dataclass(frozen=True)
@@ -18,10 +16,8 @@ class Plan:
     """One run of the job, before it starts."""
 
     job: Job
-    shards: tuple[Shard, ...]
+    source: Source
     run_id: str
-    cut: str = ""
-    """Digest of the splits that the run is named by, where the launcher has cut them: those of a folder."""
 
     def folder(self, *names: str) -> str:
         """Return a path below the output folder."""
@@ -49,9 +45,8 @@ class Plan:
 
     @property
     def lock(self) -> str:
-        """File that one run over this input with this captioner holds: two at once would pay for the same answers."""
-        contents = [asdict(shard) for shard in self.shards]
-        return self.folder("locks", digest(contents, annotate_digest(self.job), self.job.captioner.digest))
+        """File that one run over this input holds: two at once would pay for the same answers, and sweep up each other's half files."""
+        return self.folder("locks", self.source.digest)
 
     @property
     def run(self) -> str:
@@ -64,10 +59,6 @@ def plan_run(job: Job) -> Plan:
 
     Raises ``ConfigError`` without an input path, when nothing is found there, and when its Parquet lacks the columns.
     """
-    if not job.input.path:
-        raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, Parquet, or a glob of either)")
-    if not storage.is_local(job.output.folder) and any(char in job.output.folder for char in "*?["):
-        raise ConfigError(f"'output.folder': {job.output.folder} holds one of *?[, which a store takes for a pattern; rename it")
     try:
         _ = job.captioner.template
     except ValueError as error:
@@ -76,46 +67,9 @@ def plan_run(job: Job) -> Plan:
         _ = caption_steps(job), decisions(job)
     except ValueError as error:
         raise ConfigError(f"'relevance': {error}") from error
-    job = replace(job, input=replace(job.input, path=storage.absolute(job.input.path)))
-    try:
-        shards = tuple(list_shards(job.input.path))
-    except ValueError as error:
-        raise ConfigError(f"'input.path': {error}") from error
-    _refuse_columns(shards, job)
-    return _named(Plan(job, shards, ""))
-
-
-def _refuse_columns(shards: Sequence[Shard], job: Job) -> None:
-    try:
-        refuse_columns((shard.path for shard in shards if shard.kind == PARQUET), job.input.columns)
-    except EnvironmentFault as error:
-        raise ConfigError(f"'input.columns': {error}") from error
-
-
-def _named(plan: Plan) -> Plan:
-    """Name the run by the contents of its input: size and etag of each file; a folder has none, its files have."""
-    if all(shard.kind != FOLDER for shard in plan.shards):
-        return replace(plan, run_id=run_id(plan.job, [asdict(shard) for shard in plan.shards]))
-    cut = digest(sorted(split.split_id for split in first_splits(plan)))
-    return replace(plan, run_id=run_id(plan.job, cut), cut=cut)
-
-
-def splits_of(shard: Shard, plan: Plan) -> Iterable[Split]:
-    """Cut one shard; runs in workers. Raises ``EnvironmentFault`` where a folder is no longer what the run was named by."""
-    asked = plan.job.input
-    splits = cut(shard, asked.split_samples, asked.split_mb * 2**20, plan.folder("plan"), asked.columns)
-    if not plan.cut:
-        return splits
-    known = list(splits)
-    if digest(sorted(split.split_id for split in known)) != plan.cut:
-        raise EnvironmentFault(f"{shard.path} changed after the run was named by its contents; run the same command again")
-    return known
-
-
-def first_splits(plan: Plan) -> list[Split]:
-    """Cut only as much as ``input.limit`` asks for, here and not in workers."""
-    splits = (split for shard in plan.shards for split in splits_of(shard, plan))
-    return list(splits if plan.job.input.limit is None else limited(splits, plan.job.input.limit))
+    source = open_source(job.input, job.output.folder)
+    job = replace(job, input=source.input)
+    return Plan(job, source, run_id(job, source))
 
 
 def describe(plan: Plan) -> dict[str, Any]:

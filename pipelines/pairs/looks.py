@@ -22,9 +22,9 @@ from synth.evidence import Evidence, look
 class Looks:
     """Which looks a job takes; a null one is not taken, and its model is not loaded."""
 
-    labels: LabelSpec
+    labels: LabelSpec | None
     evidence: Evidence | None
-    """Null where the captioner sees the images itself."""
+    """Null, as ``labels``, where the captioner sees the images itself."""
     lid: LidSpec | None
     nsfw: NsfwSpec | None
     faces: FaceSpec | None
@@ -41,7 +41,7 @@ class Looks:
         added: dict[str, pa.Array] = {}
         if self.lid:
             added |= label(rows.column(c.ALT_TEXT.name).to_pylist(), loaded(self.lid))
-        if self.evidence:
+        if self.evidence and self.labels:
             added |= look(pixels, self.evidence, loaded(self.labels), loaded(self.evidence.ocr))
         if self.nsfw:
             added |= nsfw_scores(pixels, loaded(self.nsfw))

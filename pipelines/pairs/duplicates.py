@@ -1,4 +1,4 @@
-"""*Decide*: rules on the stored signals, exact duplicates by a shuffle of hashes; no image and no model is touched."""
+"""Exact duplicates by a shuffle of hashes, and the verdicts on a split as they cross it; no image and no model is touched."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from filters.duplicates import EXACT_DUPLICATE, Decision, Member, decisions, gather
-from pipelines.recaption.annotate import KEY
+from pipelines.pairs.annotate import KEY
 from pipelines.spine.coder import from_ipc, to_ipc
 from pipelines.spine.steps import merge_step, under_way
 from schemas import columns as c
 from schemas.batches import conform, set_columns, take_rows, undocumented
-from schemas.records import DECISION, TWINS
+from schemas.records import TWINS
 
 DUPLICATES = "Merge exact duplicates"
 VERDICTS, MERGES = "verdicts", "merges"
@@ -34,13 +34,13 @@ def merges(group: tuple[str, Iterable[Member]]) -> Iterator[tuple[str, Decision]
             yield decision.place.split_id, decision
 
 
-def verdicts(batch: pa.RecordBatch) -> tuple[str, bytes]:
-    """Return, under the split, what the rules said of its rows: the exits alone, as they cross the shuffle."""
-    said = batch.select([n for n in batch.schema.names if n in DECISION.names])
-    return batch.schema.metadata[KEY].decode().split("-")[0], to_ipc(undocumented(conform(said, DECISION)))
+def verdicts(batch: pa.RecordBatch, schema: pa.Schema) -> tuple[str, bytes]:
+    """Return, under the split, what was decided on its rows: the columns of ``schema`` alone, as they cross the shuffle."""
+    said = batch.select([n for n in batch.schema.names if n in schema.names])
+    return batch.schema.metadata[KEY].decode().split("-")[0], to_ipc(undocumented(conform(said, schema)))
 
 
-def join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
+def join(split: tuple[str, Mapping[str, Iterable[Any]]], schema: pa.Schema) -> pa.RecordBatch:
     """Return the decisions on one split: what the rules said, and what was merged into what."""
     _, found = split
     (verdict,) = found[VERDICTS]
@@ -50,7 +50,7 @@ def join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
     by_row: dict[int, Decision] = {decision.place.row: decision for decision in found[MERGES]}
     columns = {field.name: pa.array([_about(by_row.get(row), field.name) for row in range(len(batch))], field.type) for field in TWINS}
     target = [None if (d := by_row.get(row)) is None or d.merged_into is None else d.merged_into._asdict() for row in range(len(batch))]
-    return merge_step(set_columns(batch, columns, DECISION), DUPLICATES, EXACT_DUPLICATE, pa.array(target, c.PLACE_TYPE))
+    return merge_step(set_columns(batch, columns, schema), DUPLICATES, EXACT_DUPLICATE, pa.array(target, c.PLACE_TYPE))
 
 
 def _about(decision: Decision | None, name: str) -> Any:

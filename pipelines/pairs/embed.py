@@ -16,8 +16,8 @@ from apache_beam.pvalue import TaggedOutput
 from filters.decode import Decoder
 from filters.models.embedder import EmbedderSpec
 from filters.relevance import VECTOR_DECIMALS, score_vectors
-from pipelines.recaption.annotate import ABOUT, COMMITTED, KEY, open_annotations
-from pipelines.recaption.images import images_of
+from pipelines.pairs.annotate import ABOUT, COMMITTED, KEY, open_annotations
+from pipelines.pairs.images import images_of
 from pipelines.spine import fragments
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import under_way

@@ -10,8 +10,8 @@ from apache_beam.pvalue import TaggedOutput
 
 from filters.decode import Decoder
 from filters.signals import measure
+from pipelines.pairs.looks import Looks
 from pipelines.readers.splits import Split, read
-from pipelines.recaption.looks import Looks
 from pipelines.spine import fragments
 from pipelines.spine.steps import run_step, start
 from schemas import columns as c

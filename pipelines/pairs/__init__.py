@@ -1,0 +1,1 @@
+"""What the pipelines over image-text pairs share: their source, their signals, their rules, exact duplicates, opening them again."""

@@ -1,0 +1,122 @@
+"""The rules on what was measured of a pair, in the paper's order, and the identities of the passes that measure it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import pyarrow as pa
+
+from filters.alt_text import AltText
+from filters.blocklist import Blocklist
+from filters.decode import Decoder
+from filters.image_rules import ImageContent, ImageSize
+from filters.language import Language
+from filters.models.embedder import EmbedderSpec
+from filters.models.faces import FaceSpec
+from filters.models.lid import LidSpec
+from filters.models.nsfw import NsfwSpec
+from filters.relevance import Relevance
+from filters.safety import Faces, NotSafe, PersonalData
+from pipelines.pairs.looks import Looks
+from pipelines.pairs.source import Input
+from pipelines.readers import splits
+from pipelines.spine.identity import digest
+from pipelines.spine.loaded import loaded
+from schemas import columns as c
+from schemas.exits import Verdict
+from schemas.records import SCHEMA_VERSION
+
+Rule = Callable[[pa.RecordBatch], Verdict]
+Step = tuple[str, Rule]
+"""The sentence of a step, and what judges the rows under way."""
+
+
+@dataclass(frozen=True)
+class RelevanceLimits:
+    """What a score has to reach; null takes the threshold that belongs to the embedder."""
+
+    min_score: float | None = None
+    """Of image and alt text."""
+    min_caption_score: float | None = None
+    """Of image and caption."""
+    require_score: bool = False
+    """Whether a text that the embedder does not read leaves (ours)."""
+
+
+class PairJob(Protocol):  # each section is documented by its own class
+    """The sections that every job over image-text pairs has."""
+
+    # ruff: noqa: D102
+
+    @property
+    def input(self) -> Input: ...
+    @property
+    def decode(self) -> Decoder: ...
+    @property
+    def lid(self) -> LidSpec | None: ...
+    @property
+    def nsfw(self) -> NsfwSpec | None: ...
+    @property
+    def face_detector(self) -> FaceSpec | None: ...
+    @property
+    def embedder(self) -> EmbedderSpec | None: ...
+    @property
+    def gpu(self) -> str: ...
+    @property
+    def image_size(self) -> ImageSize: ...
+    @property
+    def image_content(self) -> ImageContent: ...
+    @property
+    def blocklist(self) -> Blocklist: ...
+    @property
+    def alt_text(self) -> AltText: ...
+    @property
+    def language(self) -> Language: ...
+    @property
+    def personal_data(self) -> PersonalData: ...
+    @property
+    def not_safe(self) -> NotSafe: ...
+    @property
+    def faces(self) -> Faces: ...
+    @property
+    def relevance(self) -> RelevanceLimits: ...
+    @property
+    def looks(self) -> Looks: ...
+
+
+def decisions(job: PairJob) -> list[Step]:
+    """Return the rules on the stored signals, in order: the sentence of each step, and its filter. A rule without a signal is left out."""
+    steps: list[tuple[object, str, Rule]] = [
+        (True, "Drop images that are too small or too elongated", job.image_size),
+        (True, "Drop solid colours and tiny files", job.image_content),
+        (job.blocklist.files, "Drop images that are on a blocklist", partial(_listed, job.blocklist)),
+        (job.nsfw, "Drop images that show sexual content", job.not_safe),
+        (job.face_detector, "Drop images that show faces", job.faces),
+        (True, "Drop alt texts that say nothing", job.alt_text),
+        (job.lid, "Drop alt texts in other languages", job.language),
+        (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
+    ]
+    if job.embedder:
+        fit = relevance(job.embedder, job.relevance, c.CLIP_SCORE, job.relevance.min_score)
+        steps.append((True, "Drop alt texts that do not fit their image", fit))
+    return [(sentence, rule) for is_on, sentence, rule in steps if is_on]
+
+
+def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, least: float | None) -> Relevance:
+    """Return the rule on ``score``; raises ``ValueError`` where the embedder has no threshold of its own and none is given."""
+    return Relevance(embedder.name, least, score.name, limits.require_score)
+
+
+def annotate_digest(job: PairJob) -> str:
+    """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
+    return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, job.looks)
+
+
+def embed_digest(job: PairJob) -> str:
+    """Return the identity of the embed pass: the annotations, and what embeds."""
+    return digest("embed", annotate_digest(job), job.embedder)
+
+
+def _listed(blocklist: Blocklist, rows: pa.RecordBatch) -> Verdict:
+    return blocklist(rows, hashes=loaded(blocklist))
