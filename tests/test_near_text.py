@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.minhash import banding
+from filters.minhash import band_keys, banding, least_agreement
 from filters.near_text import NearText, minhashes
 from filters.shingles import spans
 from filters.words import UNSPACED
@@ -276,6 +276,17 @@ def test_the_longest_bands_are_taken_that_find_enough():
     assert banding(0.8, 0.99) == (16, 6)
     assert banding(0.7, 0.99) == (17, 4)
     assert banding(1.0, 0.99) == (1, 128)
+
+
+def test_equal_places_in_different_bands_make_no_candidates():
+    assert len(np.unique(band_keys(np.zeros((1, 128), np.uint16), 32, 4))) == 32
+
+
+@pytest.mark.parametrize("similarity", [0.5, 0.7, 0.8, 0.95])
+def test_the_screen_is_as_strict_as_one_lost_pair_in_a_thousand_allows(similarity: float):
+    shares = np.random.default_rng(8).binomial(64, (1 + similarity) / 2, 2_000_000)
+    assert (shares < least_agreement(similarity)).mean() < 0.0011
+    assert (shares < least_agreement(similarity) + 1).mean() > 0.0009
 
 
 @pytest.mark.parametrize(
