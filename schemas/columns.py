@@ -110,6 +110,22 @@ ALT_TEXTS = column("alt_texts", pa.list_(pa.string()), "up to 16 distinct alt te
 ALT_TEXT_COUNT = column("alt_text_count", pa.int32(), "number of distinct alt texts before the cut to 16", unit="texts")
 DUPLICATE_COUNT = column("duplicate_count", pa.int32(), "number of rows merged into this one", unit="rows")
 
+# Near-duplicates among the texts.
+ALT_TEXT_WORDS = column(
+    "alt_text_words", pa.float32(), "words of the alt text; a character of a script without spaces is half of one", unit="words"
+)
+SHINGLES = column(
+    "shingles",
+    pa.list_(pa.uint32()),
+    "runs of three words of the alt text, each as a hash, ascending and distinct; null where it has fewer words",
+)
+MINHASH = column(
+    "minhash",
+    pa.binary(256),
+    "MinHash signature of `shingles`: 128 places, each uint16, little-endian; null where they are",
+    source="arXiv 1704.04370",
+)
+
 # The caption.
 CAPTION = column("caption", pa.string(), "what the captioner wrote, Unicode NFC", source="paper 3.1")
 CAPTION_MODEL = column("caption_model", pa.string(), "model name and revision that wrote the caption")
