@@ -61,6 +61,14 @@ WIDTH = column("width", pa.int32(), "width as displayed, after EXIF rotation", u
 HEIGHT = column("height", pa.int32(), "height as displayed, after EXIF rotation", unit="pixels")
 ANIMATED = column("animated", pa.bool_(), "the file holds more than one frame; signals are those of the first")
 COLOUR_STD = column("colour_std", pa.float32(), "largest standard deviation of a colour channel over the decoded pixels", unit="0-255")
+PERCEPTUAL_HASHES = column(
+    "perceptual_hashes",
+    pa.list_(pa.uint64()),
+    "256 bits, coarse to fine, of what the image shows, as 4 words: the whole image's first, then those of two slight crops; "
+    "empty where it shows next to nothing",
+    unit="bits",
+)
+SHARPNESS = column("sharpness", pa.float32(), "variance of the Laplacian over the grey decoded pixels", unit="squared grey levels")
 
 # What the texts are, and what keeps a sample out of a corpus that is given away.
 LANGUAGE = column(
