@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from filters.shingles import Shingles, mixed
 
+VERSION = 1
+"""Signatures of two versions do not compare: part of the identity of a pass that makes them."""
 PLACES = 128
 """Places of a signature (rensa, datasketch)."""
 SKETCH = 64

@@ -52,8 +52,8 @@ class MergeNear(beam.PTransform[Any, Any]):
     def expand(self, input_or_inputs: PCollection[pa.RecordBatch]) -> PCollection[pa.RecordBatch]:
         """Lay the graph behind the decisions."""
         decided, parts = input_or_inputs, self.shuffle.partitions
-        rows: Any = decided | "Open their signals" >> beam.FlatMap(work.live, self.finder, self.signals).with_output_types(pa.RecordBatch)
-        stored = rows | "Spread the signals" >> beam.FlatMap(work.by_place, parts).with_output_types(Part)
+        rows: Any = decided | "Open their signals" >> beam.FlatMap(work.live, self.signals).with_output_types(pa.RecordBatch)
+        stored = rows | "Spread the signals" >> beam.FlatMap(work.by_place, self.finder, parts).with_output_types(Part)
         edges = rows | "Find pairs" >> FindPairs(self.finder, parts) | "Tell the true ones" >> HoldAgainst(stored, self.finder, parts)
         for number in range(1, self.shuffle.rounds + 1):
             edges = edges | f"Contract them, round {number}" >> Contract(parts)

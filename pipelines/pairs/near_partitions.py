@@ -42,13 +42,12 @@ class Signals:
         return with_scores(annotations, decided.schema.metadata[KEY].decode(), self.scored)
 
 
-def live(decided: pa.RecordBatch, finder: NearDuplicates, signals: Signals) -> Iterator[pa.RecordBatch]:
+def live(decided: pa.RecordBatch, signals: Signals) -> Iterator[pa.RecordBatch]:
     """Yield the place and the signals of the rows under way."""
     mask = under_way(decided)
-    if not mask.any():
-        return
-    rows = take_rows(signals.of(decided).select([*finder.columns]), mask)
-    yield undocumented(rows.append_column(PLACE, near.to_arrow(_places(decided, mask))).replace_schema_metadata(None))
+    if mask.any():
+        rows = take_rows(signals.of(decided), mask)
+        yield undocumented(rows.append_column(PLACE, near.to_arrow(_places(decided, mask))).replace_schema_metadata(None))
 
 
 def _places(decided: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> near.Places:
@@ -62,9 +61,9 @@ def by_key(rows: pa.RecordBatch, finder: NearDuplicates, partitions: int) -> Ite
     yield from _cut(batch, batch.column("key").to_numpy() % np.uint64(partitions))
 
 
-def by_place(rows: pa.RecordBatch, partitions: int) -> Iterator[tuple[int, bytes]]:
-    """Yield ``rows`` under the partition of their places."""
-    yield from _cut(rows, _partition(near.from_arrow(rows.column(PLACE)), partitions))
+def by_place(rows: pa.RecordBatch, finder: NearDuplicates, partitions: int) -> Iterator[tuple[int, bytes]]:
+    """Yield what ``finder`` holds against each other, under the partition of the places."""
+    yield from _cut(rows.select([PLACE, *finder.columns]), _partition(near.from_arrow(rows.column(PLACE)), partitions))
 
 
 def paired(bucket: tuple[int, Iterable[bytes]], finder: NearDuplicates, partitions: int) -> Iterator[tuple[int, bytes]]:
