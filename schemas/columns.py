@@ -109,6 +109,16 @@ IMAGE_EMBEDDING = column(
 )
 CLIP_MODEL = column("clip_model", pa.string(), "embedder of the scores, such as `ViT-B-32/openai`; `conse` is no CLIP")
 
+# Concept balance.
+CONCEPTS = column("concepts", pa.list_(pa.string()), "entries of the vocabulary that stand in the alt text", source="MetaCLIP")
+CONCEPT_PROBABILITY = column(
+    "concept_probability",
+    pa.float64(),
+    "probability with which concept balance keeps the sample, rounded to 9 decimals",
+    unit="0-1",
+    source="MetaCLIP 2",
+)
+
 # Evidence for a captioner that cannot see.
 LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")
 OCR_TEXT = column("ocr_text", pa.list_(pa.string()), "lines of text read in the image, in reading order")
