@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.perceptual import CROPS, WORDS
+from filters.relevance import cosines
 from schemas import columns as c
 from schemas.protocols import Buckets
 
@@ -142,11 +143,11 @@ def _cosines(left: pa.RecordBatch, right: pa.RecordBatch) -> npt.NDArray[np.floa
     """Return the cosine of the unit vectors of each pair, shape (p,), NaN where either row has none."""
     columns = [batch.column(c.IMAGE_EMBEDDING.name) for batch in (left, right)]
     both = np.logical_and(*(_lengths(column) > 0 for column in columns))
-    cosines = np.full(len(left), np.nan)
+    found = np.full(len(left), np.nan)
     if both.any():
         vectors = (column.filter(pa.array(both)).flatten().to_numpy().reshape(both.sum(), -1) for column in columns)
-        cosines[both] = np.einsum("pd,pd->p", *vectors, dtype=np.float64)
-    return cosines
+        found[both] = cosines(*vectors)
+    return found
 
 
 def _mixed(values: _Words) -> _Words:
