@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.perceptual import CROPS, WORDS
+from filters.relevance import cosines
 from schemas import columns as c
 from schemas.protocols import Buckets
 
@@ -31,20 +32,20 @@ class NearImage:
 
     Keys: a hash is cut into ``max_distance + intact_blocks`` blocks. A pair within ``max_distance`` has at least
     ``intact_blocks`` blocks without a difference, so that it shares the key which is made of them: no such pair is missed.
-    Each choice of blocks is a key. The more blocks in a key, the more keys, and the emptier the buckets. With three hashes
-    for each image, and bits as even as measured, for 10^9 images:
+    Each choice of blocks is a key. The more blocks in a key, the more keys, and the emptier the buckets. By three hashes
+    an image, if bits were even (photographs meet 1.4 to 2.4 times as often), this is what 10^9 images would come to:
 
-    ============  =============  ===========  ============  ==================
-    max_distance  intact_blocks  bits in key  keys a image  hashes in a bucket
-    ============  =============  ===========  ============  ==================
-    6             2              16           84            46,000: up to 10^6 images (46 in a bucket)
-    6             3              21           252           1,400: up to 10^8
-    4             3              27           105           22
-    4             4              32           210           0.7
-    ============  =============  ===========  ============  ==================
+    ============  =============  ===========  =============  ==================  ======================
+    max_distance  intact_blocks  bits in key  keys an image  hashes in a bucket  good for
+    ============  =============  ===========  =============  ==================  ======================
+    6             2              16           84             46,000              10^6 images: 46
+    6             3              21           252            1,400               10^7 images: 14
+    4             3              27           105            22                  10^8 images: 2
+    4             4              32           210            0.7                 10^9 images
+    ============  =============  ===========  =============  ==================  ======================
 
-    Pairs grow with the square of a bucket, keys are what crosses the shuffle: from 10^8 images on, take a smaller radius,
-    which loses some crops and nothing else (docs/near-duplicates.md).
+    Pairs grow with the square of a bucket, keys are what crosses the shuffle. From 10^8 images on take the smaller radius:
+    it loses 1 in 100 light crops and less of the rest (docs/near-duplicates.md).
     """
 
     version: ClassVar[int] = 1
@@ -142,11 +143,11 @@ def _cosines(left: pa.RecordBatch, right: pa.RecordBatch) -> npt.NDArray[np.floa
     """Return the cosine of the unit vectors of each pair, shape (p,), NaN where either row has none."""
     columns = [batch.column(c.IMAGE_EMBEDDING.name) for batch in (left, right)]
     both = np.logical_and(*(_lengths(column) > 0 for column in columns))
-    cosines = np.full(len(left), np.nan)
+    found = np.full(len(left), np.nan)
     if both.any():
         vectors = (column.filter(pa.array(both)).flatten().to_numpy().reshape(both.sum(), -1) for column in columns)
-        cosines[both] = np.einsum("pd,pd->p", *vectors, dtype=np.float64)
-    return cosines
+        found[both] = cosines(*vectors)
+    return found
 
 
 def _mixed(values: _Words) -> _Words:
