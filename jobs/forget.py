@@ -252,7 +252,7 @@ def report(told: Told, folder: str, *, dry_run: bool) -> Iterator[str]:
         yield f"  {told.fragments} fragments were rewritten, {told.answers.removed} stored answers removed"
     yield from (f"  {line}" for line in told.answers.whole)
     if told.left_alone:
-        yield f"  {len(told.left_alone)} near-duplicates with other images were merged into them and stay out; a rerun brings one in their place:"
+        yield f"  {len(told.left_alone)} rows with other images were merged into them and stay out; a rerun brings one in their place:"
         yield from (f"    {row[c.SAMPLE_ID.name]}  {place_of(row)}" for row in told.left_alone[:SHOWN])
     yield from (f"  {rows} such rows are in another run still: python -m jobs.forget {other} ..." for other, rows in told.elsewhere.items())
 
