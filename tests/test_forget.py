@@ -416,27 +416,31 @@ def killed_after(patch: pytest.MonkeyPatch, changes: int) -> Iterator[None]:
         yield
 
 
-def test_killed_before_any_of_its_writes_it_ends_in_the_same_state(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = tmp_path / "whole"
-    shutil.copytree(ran.output, whole)
-    words = ["--url", finished.url(3)]
-    take_down(jobs.run_folder(whole), *words)
-    expected, kills = jobs.tree(whole), 0
+def check_every_kill(start: Path, folder: Path, patch: pytest.MonkeyPatch, *words: str) -> Path:
+    """Kill a take-down before each of its changes in turn, and go on; returns the output of the one that was left alone."""
+    whole, kills = folder / "whole", 0
+    shutil.copytree(start, whole)
+    run = next(whole.glob("*/*/manifest.json")).parent.relative_to(whole)
+    take_down(whole / run, *words)
+    expected = jobs.tree(whole)
     while True:
-        output = tmp_path / f"killed-{kills}"
-        shutil.copytree(ran.output, output)
-        run = jobs.run_folder(output)
+        output = folder / f"killed-{kills}"
+        shutil.copytree(start, output)
         try:
-            with killed_after(monkeypatch, kills):
-                forget.main([str(run), *words])
+            with killed_after(patch, kills):
+                forget.main([str(output / run), *words])
         except Killed:
-            take_down(run, *words)
+            take_down(output / run, *words)
             assert jobs.tree(output) == expected, f"killed before change {kills}"
             shutil.rmtree(output)
             kills += 1
         else:
-            break
-    assert kills > 10
+            assert kills > 10
+            return whole
+
+
+def test_killed_before_any_of_its_writes_it_ends_in_the_same_state(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    check_every_kill(ran.output, tmp_path, monkeypatch, "--url", finished.url(3))
 
 
 DIE = """
@@ -570,21 +574,10 @@ def near(output: Path) -> finished.Laid:
     own = {"alt_texts": ["a mid", "b low", "c low2"], "alt_text_count": 3, "duplicate_count": 2}
     a = [merged("low", "b low", "b", 0), kept("alone"), merged("side", "d shared", "c", 0)]
     b = [merged("mid", "a mid", "c", 0, **own), merged("low", "c low2", "a", 0, EXACT), merged("pair", "d shared", "c", 0)]
-    top = {**kept("top", "top", "a mid", "b low", "c low2", "d shared"), "duplicate_count": 5}
-    return finished.lay(
-        output,
-        {
-            "a": a,
-            "b": b,
-            "c": [top, {**kept("bystander", "by", "d shared"), "duplicate_count": 1}],
-            "d": [merged("far", "d shared", "c", 1)],
-        },
-    )
-
-
-def twins(run: Path, table: str, name: str) -> tuple:
-    (found,) = [r for r in finished.rows(run, table) if r["url"] == f"https://images.example/{name}.jpg"]
-    return found["alt_texts"], found["alt_text_count"], found["duplicate_count"]
+    top = {**kept("top", "top", "a mid", "b low", "c low2", "d shared", "e late"), "duplicate_count": 6}
+    c = [top, {**kept("bystander", "by", "d shared"), "duplicate_count": 1}]
+    d = [merged("far", "d shared", "c", 1), merged("late", "e late", "c", 0)]
+    return finished.lay(output, {"a": a, "b": b, "c": c, "d": d})
 
 
 def everywhere(laid: finished.Laid, name: str) -> set[str]:
@@ -599,7 +592,7 @@ def test_a_representative_loses_the_alt_texts_of_what_was_merged_into_it(tmp_pat
     laid = near(tmp_path)
     take_down(laid.run, "--url", "https://images.example/low.jpg")
     assert found_in(tmp_path, b"b low") == found_in(tmp_path, b"c low2") == set()
-    assert everywhere(laid, "top") == {json.dumps([["top", "a mid", "d shared"], 3, 3])}
+    assert everywhere(laid, "top") == {json.dumps([["top", "a mid", "d shared", "e late"], 4, 4])}
     assert everywhere(laid, "mid") == {json.dumps([["a mid"], 1, 0])}
     check_sums(laid.run)
     check_fragments(tmp_path)
@@ -608,9 +601,9 @@ def test_a_representative_loses_the_alt_texts_of_what_was_merged_into_it(tmp_pat
 def test_an_alt_text_that_others_have_too_stays_with_them(tmp_path: Path):
     laid = near(tmp_path)
     take_down(laid.run, "--url", "https://images.example/side.jpg")
-    assert everywhere(laid, "top") == {json.dumps([["top", "a mid", "b low", "c low2", "d shared"], 5, 4])}
+    assert everywhere(laid, "top") == {json.dumps([["top", "a mid", "b low", "c low2", "d shared", "e late"], 6, 5])}
     take_down(laid.run, "--url", "https://images.example/pair.jpg")
-    assert everywhere(laid, "top") == {json.dumps([["top", "a mid", "b low", "c low2"], 4, 3])}
+    assert everywhere(laid, "top") == {json.dumps([["top", "a mid", "b low", "c low2", "e late"], 5, 4])}
     assert everywhere(laid, "bystander") == {json.dumps([["by", "d shared"], 2, 1])}
     check_sums(laid.run)
 
@@ -620,7 +613,7 @@ def test_what_was_merged_into_a_row_that_goes_is_named_and_stays_as_it_was(tmp_p
     before = {r["url"]: r for r in finished.rows(laid.run)}
     take_down(laid.run, "--url", "https://images.example/top.jpg")
     said = capsys.readouterr().out
-    assert "3 rows with other images were merged into them and stay out" in said
+    assert "4 rows with other images were merged into them and stay out" in said
     assert before["https://images.example/mid.jpg"]["sample_id"] in said
     left = {r["url"]: r for r in finished.rows(laid.run) if r["url"]}
     assert left == {url: r for url, r in before.items() if url != "https://images.example/top.jpg"}
@@ -632,29 +625,15 @@ def test_a_middle_of_a_chain_leaves_the_last_representative_with_the_texts_of_th
     laid = near(tmp_path)
     take_down(laid.run, "--url", "https://images.example/mid.jpg")
     assert found_in(tmp_path, b"a mid") == set()
-    assert everywhere(laid, "top") == {json.dumps([["top", "b low", "c low2", "d shared"], 4, 4])}
+    assert everywhere(laid, "top") == {json.dumps([["top", "b low", "c low2", "d shared", "e late"], 5, 5])}
 
 
-@pytest.mark.parametrize("name", ["low", "mid", "side"])
-def test_a_chain_survives_kills_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
-    words = ["--url", f"https://images.example/{name}.jpg"]
+def test_a_chain_survives_kills_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     near(tmp_path / "start")
-    shutil.copytree(tmp_path / "start", tmp_path / "whole")
-    take_down(tmp_path / "whole" / "captions" / "run", *words)
-    expected, kills = jobs.tree(tmp_path / "whole"), 0
-    while True:
-        output = tmp_path / f"killed-{kills}"
-        shutil.copytree(tmp_path / "start", output)
-        try:
-            with killed_after(monkeypatch, kills):
-                forget.main([str(output / "captions" / "run"), *words])
-        except Killed:
-            take_down(output / "captions" / "run", *words)
-            assert jobs.tree(output) == expected, f"killed before change {kills}"
-            kills += 1
-        else:
-            break
-    assert kills > 10
+    (tmp_path / "list").write_text("https://images.example/mid.jpg\nhttps://images.example/late.jpg\n")
+    whole = check_every_kill(tmp_path / "start", tmp_path, monkeypatch, "--file", str(tmp_path / "list"))
+    laid = finished.Laid(whole, whole / "captions" / "run")
+    assert everywhere(laid, "top") == {json.dumps([["top", "b low", "c low2", "d shared"], 4, 4])}
 
 
 def test_a_fragment_that_later_decisions_replaced_loses_the_text_as_well(tmp_path: Path):
