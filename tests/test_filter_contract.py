@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import Phase, find, given, settings
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from filters.alt_text import AltText
 from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
+from filters.enrichment import DISTRACTORS, PROMPT, Enrichment
 from filters.facts import FactsKept
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
@@ -39,6 +41,13 @@ class CapitalisedWords:
         return [[Name(word, "name") for word in text.split() if word[:1].isupper()] for text in texts]
 
 
+def embed_by_length(texts: Sequence[str]) -> np.ndarray:
+    """Turn a text by as many degrees as it is long, but for the distractors, which all lie at 30."""
+    usual = {PROMPT.format(word) for word in DISTRACTORS}
+    angles = np.radians([30 if text in usual else len(text) % 90 for text in texts])
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
 INSTRUCTIONS = "Rewrite the alt text below into one precise caption. Keep names and places."
 
 FILTERS: list[Any] = [
@@ -55,6 +64,8 @@ FILTERS: list[Any] = [
     pytest.param(Relevance("ViT-B-32/openai"), id="Relevance"),
     pytest.param(Relevance("conse", score=c.CAPTION_CLIP_SCORE.name), id="Relevance of captions"),
     pytest.param(partial(FactsKept(drop_new_names=True), names=CapitalisedWords()), id="FactsKept"),
+    pytest.param(partial(Enrichment(drop_unsupported=True), embed=embed_by_length), id="Enrichment"),
+    pytest.param(partial(Enrichment(drop_unsupported=True), embed=None), id="Enrichment without an embedder"),
 ]
 
 TEXTS = st.sampled_from(
@@ -72,6 +83,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int64(): st.sampled_from([0, 5119, 5120, 5121]) | st.integers(0, 2**50),
     pa.float32(): st.sampled_from([0.0, 0.25, 0.5, 0.75, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
     pa.bool_(): st.booleans(),
+    c.IMAGE_EMBEDDING.type: st.sampled_from([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]),
     c.OCR_TEXT.type: st.lists(st.none() | TEXTS, max_size=2),
     c.LABELS.type: st.lists(st.none() | st.fixed_dictionaries({"label": st.none() | TEXTS, "probability": st.just(0.5)}), max_size=2),
 }
