@@ -14,23 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from rapidfuzz import fuzz
 
+from filters.refusals import OPENINGS, UNSURE, is_refusal
 from filters.words import has_letter, measured, normalised, weights, where, words
 from schemas import columns as c
 from schemas.batches import strings
 from schemas.exits import Rule, Verdict, judge
 
-REFUSALS = (
-    "i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i can not", "i'm unable", "i am unable", "i'm not able",
-    "as an ai", "as a language model", "unfortunately, i", "unable to",
-    "抱歉", "对不起", "很抱歉", "我无法", "我不能", "作为一个", "作为ai",
-)  # fmt: skip
-"""How a refusal begins, casefolded, with a straight apostrophe (ours)."""
-
 _CONTROL_TOKEN = re.compile(r"</?(?:think|answer)>|<\|[^\s|<>]+\|>")
 """What the chat formats of GLM-4.1V, GLM-4.5V and Qwen set around thinking, answers, boxes and turns (ours)."""
-
-_SAME_WORD = re.compile("[a-z][a-z]")
-_LEADING_QUOTES = re.compile(r"\A[\s\"'`‘’“”„‚«»‹›「」『』＂＇]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +31,7 @@ class CaptionRules:
     Where the rules measure in words, a character of an unspaced script counts for half a word (``filters.words.weights``).
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     max_chars: int = 800
     """Characters at most (ours)."""
@@ -53,8 +44,10 @@ class CaptionRules:
     """Consecutive words shared with the prompt's instructions that make an echo: 8 words in English, 16 characters in Chinese (ours)."""
     max_similarity: float = 0.95
     """Similarity to the alt text at most, 0-1 (ours)."""
-    refusals: tuple[str, ...] = REFUSALS
-    """How a refusal begins, casefolded, with a straight apostrophe (ours)."""
+    refusals: tuple[str, ...] = OPENINGS
+    """How a refusal begins, casefolded, with a straight apostrophe, unless the sentence names a work (``filters.refusals``)."""
+    unsure_refusals: tuple[str, ...] = UNSURE
+    """How refusals begin and titles do too: what follows has to tell of seeing, describing or helping."""
 
     def __call__(self, batch: pa.RecordBatch, *, instructions: str) -> Verdict:
         """Return for each row the first rule that its caption breaks; ``instructions`` is the prompt's own text.
@@ -85,18 +78,12 @@ class CaptionRules:
         runs = measured(_longest_run, terms)
         echo = self._echo(terms, _folded_words(normalised(instructions)))
         return [
-            Rule("refusal", where(self._is_refusal, texts)),
+            Rule("refusal", where(lambda text: is_refusal(text, self.refusals, self.unsure_refusals), texts)),
             Rule("too_long", chars > self.max_chars, chars, self.max_chars),
             Rule("repetition", times >= self.repeat_times, times, self.repeat_times),
             Rule("repetition", runs >= self.repeat_ngram, runs, self.repeat_ngram),
             Rule("prompt_echo", echo >= self.echo_words, echo, self.echo_words),
         ]
-
-    def _is_refusal(self, text: str) -> bool:
-        folded = _LEADING_QUOTES.sub("", text.casefold().replace("’", "'"))
-        opening = max((o for o in self.refusals if folded.startswith(o)), key=len, default="")
-        # "As an airliner lands" begins like "as an AI", and goes on within the word.
-        return bool(opening) and not _SAME_WORD.match(folded, len(opening) - 1)
 
     def _echo(self, terms: Sequence[Sequence[str]], prompt: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return shape (n,): the length in words of the longest run shared with ``prompt``, 0 where it is no echo."""

@@ -187,7 +187,18 @@ WORDS_UNSUPPORTED = column(
     pa.list_(pa.string()),
     "content words that the caption adds and the evidence does not hold: the image has to support them",
 )
-ENRICHED = column("enriched", pa.bool_(), "the caption adds at least one content word that the evidence supports")
+WORDS_SEEN = column(
+    "words_seen",
+    pa.list_(pa.string()),
+    "those of `words_unsupported` that the image supports by `clip_model`'s embedder; null where it was not asked",
+    source="paper 3.1",
+)
+ENRICHED = column(
+    "enriched",
+    pa.bool_(),
+    "the caption adds at least one content word that the evidence or the image supports; null where neither could be asked",
+    source="paper 3.1",
+)
 ECHO = column("echo", pa.bool_(), "the caption adds no content word at all")
 
 # The exit of a row.

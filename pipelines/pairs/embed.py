@@ -63,7 +63,8 @@ class EmbedStep:
         mask = under_way(batch)
         languages = batch.column(c.LANGUAGE.name).to_pylist()
         waiting = [text if live else None for text, live in zip(batch.column(c.ALT_TEXT.name).to_pylist(), mask, strict=True)]
-        scores, models = [None] * len(batch), [None] * len(batch)
+        scores: list[float | None] = [None] * len(batch)
+        models: list[str | None] = [None] * len(batch)
         vectors: list[Sequence[float] | None] = []
         for spec in self.specs:
             texts = spec.readable(waiting, languages)
@@ -74,8 +75,8 @@ class EmbedStep:
                 if score is not None:
                     scores[row], models[row] = score, spec.name
             waiting = [None if text is not None else other for text, other in zip(texts, waiting, strict=True)]
-        columns = {c.CLIP_SCORE: scores, c.CLIP_MODEL: models, c.IMAGE_EMBEDDING: vectors}
-        columns[c.UNSCORED] = ["language" if text else None for text in waiting]
+        unscored = ["language" if text else None for text in waiting]
+        columns = {c.CLIP_SCORE: scores, c.CLIP_MODEL: models, c.UNSCORED: unscored, c.IMAGE_EMBEDDING: vectors}
         return set_columns(batch, {field.name: pa.array(values, field.type) for field, values in columns.items()})
 
     def _vectors(self, batch: pa.RecordBatch, mask: npt.NDArray[np.bool_], spec: EmbedderSpec) -> list[Sequence[float] | None]:

@@ -135,7 +135,7 @@ def verdicts(decided: pa.RecordBatch) -> tuple[str, bytes]:
     return decided.column(c.SPLIT_ID.name)[0].as_py(), to_ipc(undocumented(decided))
 
 
-def members(split: tuple[str, Mapping[str, Iterable[bytes]]], signals: Signals) -> Iterator[tuple[bytes, Member]]:
+def members(split: tuple[str, Mapping[str, Iterable[bytes]]], signals: Signals) -> Iterator[tuple[str, Member]]:
     """Yield the clustered rows of a split, each under its cluster."""
     split_id, found = split
     labels = [from_ipc(data) for data in found[LABELS]]
@@ -150,7 +150,7 @@ def members(split: tuple[str, Mapping[str, Iterable[bytes]]], signals: Signals) 
         for part, f in ((batch, c.ALT_TEXT), (twins, c.ALT_TEXTS), (twins, c.ALT_TEXT_COUNT), (twins, c.DUPLICATE_COUNT))
     )
     for row, text, known, count, duplicate_count, rank in zip(rows, texts, others, counts, merged, quality(batch), strict=True):
-        yield clusters[row], Member(split_id, row, text, rank, tuple(known or ())[1:], count or 1, duplicate_count or 0)
+        yield clusters[row].hex(), Member(split_id, row, text, rank, tuple(known or ())[1:], count or 1, duplicate_count or 0)
 
 
 @dataclass(frozen=True, slots=True)

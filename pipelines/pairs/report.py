@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -47,13 +47,14 @@ class Pages:
 
     job: PairJob
     card: str
-    """The dataset card."""
+    """The dataset card, but for what the run itself tells."""
     model: str = ""
     """What wrote the captions, empty where the run has none."""
 
-    def __call__(self, run: str) -> dict[str, bytes]:
-        """Return ``job.yaml``, the dataset card and ``look.html`` for the shards below ``run``."""
-        return {"job.yaml": resolved(self.job), "README.md": self.card.encode(), "look.html": self.look(run).encode()}
+    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:
+        """Return ``job.yaml``, the dataset card and ``look.html`` for the shards below ``run``, whose kept captions are of those kinds."""
+        added = f"\n## What the captions add\n\n{adds(captions)}\n" if captions else ""
+        return {"job.yaml": resolved(self.job), "README.md": (self.card + added).encode(), "look.html": self.look(run).encode()}
 
     def look(self, run: str) -> str:
         """Return one self-contained page over the first shard, which is a random one: shards are ordered by a hash."""
@@ -86,6 +87,18 @@ class Pages:
         file = io.BytesIO()
         Image.fromarray(decoded.pixels).save(file, "JPEG", quality=80)
         return base64.b64encode(file.getvalue()).decode()
+
+
+def adds(captions: Mapping[str, int]) -> str:
+    """Return in a sentence what the kept ``captions``, counted by kind, add to their alt texts (``pipelines.spine.shards.CAPTIONS``)."""
+    said = {
+        "enriched": "add a word that the evidence or the image supports",
+        "echo": "are echoes, which add none",
+        "unsupported": "add only words that nothing supports",
+        "unjudged": "could not be judged",
+    }
+    told = ", ".join(f"{captions.get(kind, 0):,} {what}" for kind, what in said.items())
+    return f"Of {sum(captions.values()):,} kept captions: {told}."
 
 
 def resolved(job: PairJob) -> bytes:

@@ -122,7 +122,7 @@ def annotate_digest(job: PairJob) -> str:
 
 
 def embed_digest(job: PairJob) -> str:
-    """Return the identity of the embed pass: the annotations, and what embeds: first the image and the texts that it reads, then the others."""
+    """Return the identity of the embed pass: the annotations, and the models in the order in which they are asked."""
     return digest("embed", annotate_digest(job), job.embedders)
 
 
@@ -138,4 +138,4 @@ def _by_model(fits: Sequence[Relevance], rows: pa.RecordBatch) -> Verdict:
     names = ("reason", "value", "threshold")
     parts = {name: [scatter(getattr(verdict, name), mask) for verdict, mask in said if mask.any()] for name in names}
     kinds = {"reason": pa.string(), "value": pa.float64(), "threshold": pa.float64()}
-    return Verdict(*(pc.coalesce(*parts[name]) if parts[name] else pa.nulls(len(rows), kinds[name]) for name in names))
+    return Verdict(*(pc.call_function("coalesce", parts[name]) if parts[name] else pa.nulls(len(rows), kinds[name]) for name in names))

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipelines.pairs.report import adds
 from pipelines.pairs.source import first_splits
 from pipelines.recaption import estimate, graph
 from pipelines.recaption.caption import CaptionerBackend
@@ -107,9 +108,9 @@ def serving(spec: CaptionerSpec) -> Generator[CaptionerSpec]:
 
 
 def summary(plan: Plan) -> str:
-    """Return what a finished run came to: the funnel, the cost of a kept sample, and where things are."""
+    """Return what a finished run came to: the funnel, the cost of a kept sample, what captions add, and where things are."""
     manifest, told = launch.finished(plan.run)
-    return "\n".join(["", funnel.table(told), "", *cost(manifest), "", *places(plan)])
+    return "\n".join(["", funnel.table(told), "", *cost(manifest), adds(manifest["captions"]), "", *places(plan)])
 
 
 def cost(manifest: dict[str, Any]) -> list[str]:

@@ -81,8 +81,8 @@ class Commit:
     output: Output
     identity: Mapping[str, Any]
     """What the manifest says of the run: its id, its pipeline, its passes, the commit of the code."""
-    pages: Callable[[str], Mapping[str, bytes]]
-    """Given the run's folder, its further files by name: the resolved job, the report."""
+    pages: Callable[[str, Mapping[str, int]], Mapping[str, bytes]]
+    """Given the run's folder and its kept captions by kind, its further files by name: the resolved job, the report."""
 
 
 def commit_run(
@@ -191,13 +191,14 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
     whole = funnel.total(shard.funnel for shard in written)
     check_rows(whole, written)
     spent = {name: round(sum(shard.spent[name] for shard in written), 3) for name in (written[0].spent if written else ())}
+    captions = {kind: sum(shard.captions[kind] for shard in written) for kind in (written[0].captions if written else ())}
     files = [asdict(file) for shard in written for file in shard.files]
     _remove_all_but({file["path"] for file in files}, how)
-    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run), **dict(further)}
+    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run, captions), **dict(further)}
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
     storage.remove(storage.temporaries(how.run))
-    manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "files": files}
+    manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "captions": captions, "files": files}
     path = storage.join(how.run, MANIFEST)
     storage.write(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
     return path

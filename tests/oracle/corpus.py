@@ -149,6 +149,8 @@ REFUSALS = (
     "UNABLE TO load the picture.", "抱歉，我看不到这张图片。", "对不起，图片没有显示。", "很抱歉，无法描述这张照片。",
     "我无法查看图片内容。", "我不能描述这张图片。", "作为一个语言模型，我看不到图片。", "作为AI助手，我没有视觉。",
 )  # fmt: skip
+TITLES = ("Unable to Fly", "Unable to Sleep", "I'm Sorry", "Unfortunately Yours", "Sorry, My Love", "As an Airman Waits")
+"""How titles begin that begin like a refusal."""
 REFRAINS = ("a dog sits on the sofa, ", "一只猫坐在沙发上，", "very ", "哈哈", "on and off ", "Der Hund schläft. ")
 ALMOST_STUCK = (
     "A dog sits on a rug; a dog sits on a rug, then it leaves.",
@@ -211,6 +213,7 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("kept", 50, lambda asked: scene(asked.chance)),
     ("kept", 3, lambda asked: f"\n {scene(asked.chance)} Cafe\u0301 \n"),
     ("kept", 2, lambda asked: f'A sign says "I\'m sorry, I cannot help" {scene(asked.chance)}'),
+    ("kept", 2, lambda asked: f"{asked.chance.choice(TITLES)}, a painting of which one sees little. {scene(asked.chance)}"),
     ("kept", 3, lambda asked: invented(asked.chance, 800)),
     ("kept", 3, lambda asked: asked.chance.choice(ALMOST_STUCK)),
     ("kept", 3, lambda asked: echo(asked, 7)),
