@@ -3,13 +3,14 @@
 import random
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.concepts import ConceptBalance, count, coverage, named, probabilities, tail_threshold
@@ -19,6 +20,7 @@ ENTRIES = 6
 COUNTS = st.lists(st.integers(0, 50), min_size=ENTRIES, max_size=ENTRIES).map(lambda values: np.array(values, np.int64))
 ROW = st.sets(st.integers(0, ENTRIES - 1)).map(sorted)
 MATCHES = st.lists(ROW, max_size=8)
+unhurried = settings(deadline=None)
 
 
 def ids(rows: int) -> list[str]:
@@ -30,12 +32,14 @@ def by_definition(row: list[int], counts: np.ndarray[Any, Any], t: int) -> Fract
     return 1 - prod((1 - min(Fraction(1), Fraction(t, max(int(counts[entry]), 1))) for entry in row), start=Fraction(1))
 
 
+@unhurried
 @given(matches=MATCHES, counts=COUNTS, t=st.integers(1, 60))
 def test_the_probability_is_that_one_of_independent_draws_says_keep(matches: list[list[int]], counts: np.ndarray[Any, Any], t: int):
     expected = [by_definition(row, counts, t) for row in matches]
     assert probabilities(matches, counts, t).tolist() == pytest.approx([float(p) for p in expected], abs=6e-10)
 
 
+@unhurried
 @given(matches=MATCHES, more=MATCHES)
 def test_counts_of_parts_add_up_to_those_of_the_whole(matches: list[list[int]], more: list[list[int]]):
     expected = Counter(entry for row in matches + more for entry in row)
@@ -50,6 +54,7 @@ def test_a_position_of_another_vocabulary_is_refused():
         count([[0], [1, 5]], 2)
 
 
+@unhurried
 @given(counts=COUNTS, percent=st.integers(1, 99))
 def test_t_is_the_least_at_which_the_tail_holds_the_share(counts: np.ndarray[Any, Any], percent: int):
     total = int(counts.sum())
@@ -57,12 +62,14 @@ def test_t_is_the_least_at_which_the_tail_holds_the_share(counts: np.ndarray[Any
     assert tail_threshold(counts, percent / 100) == (holds[0] if total else 1)
 
 
+@unhurried
 @given(counts=COUNTS, times=st.integers(1, 1000))
 def test_t_grows_with_the_pool(counts: np.ndarray[Any, Any], times: int):
     if counts.any():
         assert tail_threshold(counts * times, 0.1) == tail_threshold(counts, 0.1) * times
 
 
+@unhurried
 @given(matches=MATCHES, counts=COUNTS, t=st.integers(1, 60), seed=st.integers(0, 5))
 def test_a_sample_is_kept_with_certainty_as_soon_as_one_entry_is_rare(
     matches: list[list[int]], counts: np.ndarray[Any, Any], t: int, seed: int
@@ -75,6 +82,7 @@ def test_a_sample_is_kept_with_certainty_as_soon_as_one_entry_is_rare(
             assert reason == "unmatched"
 
 
+@unhurried
 @given(matches=MATCHES, counts=COUNTS, share=st.sampled_from([0.01, 0.1, 0.5]), data=st.data())
 def test_rows_are_decided_alone_in_any_order_and_alike_once_t_is_solved(
     matches: list[list[int]], counts: np.ndarray[Any, Any], share: float, data: st.DataObject
@@ -149,7 +157,7 @@ def test_shares_kept_over_20000_samples_fit_the_probabilities():
     expected = np.array([float(by_definition(row, counts, balance.t)) for row in matches])
 
     edges = [0, 0.02, 0.05, 0.1, 0.3, 0.6, 1]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = (expected > low) & (expected <= high) & (expected < 1)
         spread = sqrt((expected[inside] * (1 - expected[inside])).sum())
         assert abs(kept[inside].sum() - expected[inside].sum()) <= 4 * spread
@@ -172,7 +180,7 @@ def test_the_head_comes_down_and_the_tail_stays_whole():
     assert (seen.entries, seen.matches_before, seen.matches_after) == (2_000, sum(map(len, matches)), after.sum())
     assert seen.matched_before == seen.head_entries + seen.tail_entries
     assert seen.matched_after >= seen.tail_entries
-    assert 1 - seen.head_share_before == pytest.approx(0.1, abs=0.02)
+    assert before[before < balance.t].sum() / before.sum() < 0.1 <= 1 - seen.head_share_before
     assert seen.head_share_after < seen.head_share_before
     assert after[0] / before[0] < 0.5
 
