@@ -62,6 +62,11 @@ def test_t_is_the_least_at_which_the_tail_holds_the_share(counts: np.ndarray[Any
     assert tail_threshold(counts, percent / 100) == (holds[0] if total else 1)
 
 
+@pytest.mark.parametrize(("counts", "share", "t"), [([1, 9], 0.1, 1), ([7, 0, 2, 1], 0.3, 2), ([1] * 10, 0.1, 1), ([5], 0.01, 5)])
+def test_a_share_that_is_held_exactly_is_held(counts: list[int], share: float, t: int):
+    assert tail_threshold(np.array(counts), share) == t
+
+
 @unhurried
 @given(counts=COUNTS, times=st.integers(1, 1000))
 def test_t_grows_with_the_pool(counts: np.ndarray[Any, Any], times: int):
@@ -156,6 +161,9 @@ def test_shares_kept_over_20000_samples_fit_the_probabilities():
     kept = np.array([reason is None for reason in verdict.reason.to_pylist()])
     expected = np.array([float(by_definition(row, counts, balance.t)) for row in matches])
 
+    uncertain = expected < 1
+    deviation = sqrt((expected[uncertain] * (1 - expected[uncertain])).sum())
+    assert abs(kept[uncertain].sum() - expected[uncertain].sum()) <= 3 * deviation < 0.07 * expected[uncertain].sum()
     edges = [0, 0.02, 0.05, 0.1, 0.3, 0.6, 1]
     for low, high in pairwise(edges):
         inside = (expected > low) & (expected <= high) & (expected < 1)
