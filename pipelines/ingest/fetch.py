@@ -3,7 +3,7 @@
 import asyncio
 import random
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 from yarl import URL
@@ -28,6 +28,8 @@ class _Reply:
     """What one request came to."""
 
     result: bytes | Failure | OptedOut
+    url: str | None = None
+    """The address that answered, null where none did."""
     status: int | None = None
     content_type: str | None = None
     location: str | None = None
@@ -36,6 +38,8 @@ class _Reply:
     """Whether another attempt may end otherwise."""
     pause: float = 0.0
     """Seconds that the server asks to wait."""
+    asked: bool = True
+    """Whether anybody was asked, rather than the address refused."""
 
 
 class Fetcher:
@@ -48,28 +52,26 @@ class Fetcher:
     async def fetch(self, address: str) -> Outcome:
         """Return what ``address`` comes to; raises ``EnvironmentFault`` where this machine is at fault."""
         attempt = 1
-        reply, last = await self._follow(address)
+        reply = await self._follow(address)
         while reply.again and attempt <= self._rules.retries:
             await asyncio.sleep(max(_jitter(attempt, self._rules), reply.pause))
             attempt += 1
-            reply, last = await self._follow(address)
-        final_url = None if reply.status is None else str(last)
-        return Outcome(reply.result, final_url, reply.status, reply.content_type, attempt if last else 0)
+            reply = await self._follow(address)
+        return Outcome(reply.result, reply.url, reply.status, reply.content_type, attempt if reply.asked else 0)
 
-    async def _follow(self, address: str) -> tuple[_Reply, URL | None]:
-        """Ask ``address`` and whatever it redirects to; return the last reply and the address that gave it, null where none was asked."""
-        last: URL | None = None
-        before = _Reply(b"")
+    async def _follow(self, address: str) -> _Reply:
+        """Ask ``address`` and whatever it redirects to; return the last reply."""
+        before: _Reply | None = None
         for _ in range(self._rules.max_redirects + 1):
             url = checked(address, self._networks)
             if isinstance(url, Failure):
-                return _Reply(url, before.status, before.content_type), last
-            before, last = await self._ask(url), url
-            if before.location is None:
-                return before, last
-            address = _joined(url, before.location)
+                return _behind(before, _Reply(url, asked=False))
+            reply = await self._ask(url)
+            if reply.location is None:
+                return _behind(before, reply)
+            before, address = reply, _joined(url, reply.location)
         failure = Failure("too_many_redirects", f"expected at most {self._rules.max_redirects} redirects, found another one to {address}")
-        return _Reply(failure, before.status, before.content_type), last
+        return _behind(before, _Reply(failure))
 
     async def _ask(self, url: URL) -> _Reply:
         async with self._hosts.turn(str(url.host)):
@@ -84,17 +86,18 @@ class Fetcher:
         return reply
 
     async def _read(self, response: aiohttp.ClientResponse) -> _Reply:
-        status, kind = response.status, response.headers.get("Content-Type")
+        status = response.status
+        said = str(response.url), status, response.headers.get("Content-Type")
         location = response.headers.get("Location") if status in _REDIRECTS else None
         if location is not None:
-            return _Reply(b"", status, kind, location)
+            return _Reply(b"", *said, location)
         if not 200 <= status < 300:
             pause = retry_after(response.headers.get("Retry-After")) if status in _BUSY else 0.0
             failure = Failure(f"http_{status}", f"expected an image, found the status {status}")
-            return _Reply(failure, status, kind, None, status == 429 or status >= 500, min(pause, self._rules.max_pause_seconds))
+            return _Reply(failure, *said, again=status == 429 or status >= 500, pause=min(pause, self._rules.max_pause_seconds))
         directive = opted_out(response.headers.getall("X-Robots-Tag", ()), self._robot, self._rules.opt_out)
         result = OptedOut(directive) if directive else await _body(response, self._rules.max_bytes)
-        return _Reply(result, status, kind)
+        return _Reply(result, *said)
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | Failure:
@@ -114,6 +117,13 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | Failure:
     if packer and not packer.eof and packed:
         return Failure("bad_response", f"expected a whole body in {encoding}, found that it ends early")
     return bytes(body)
+
+
+def _behind(before: _Reply | None, reply: _Reply) -> _Reply:
+    """Return ``reply`` with what the redirect ``before`` answered, where nobody answered after it."""
+    if before is None or reply.url is not None:
+        return reply
+    return replace(reply, url=before.url, status=before.status, content_type=before.content_type, asked=True)
 
 
 def _joined(url: URL, location: str) -> str:
