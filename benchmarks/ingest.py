@@ -92,15 +92,22 @@ def ours(python: str, urls: Path, output: Path) -> list[str]:
 def theirs(python: str, urls: Path, output: Path) -> list[str]:
     """Return the command of img2dataset for the same work."""
     flags = {
-        **{"url_list": urls, "input_format": "parquet", "url_col": "url", "caption_col": "caption", "output_format": "webdataset"},
-        **{"output_folder": output, "processes_count": 1, "thread_count": 64, "image_size": SIDE, "resize_mode": "keep_ratio_largest"},
-        **{"resize_only_if_bigger": True, "encode_quality": QUALITY, "number_sample_per_shard": 1000, "enable_wandb": False},
+        "url_list": str(urls),
+        "input_format": "parquet",
+        "url_col": "url",
+        "caption_col": "caption",
+        "output_format": "webdataset",
+        "output_folder": str(output),
+        "processes_count": 1,
+        "thread_count": 64,
+        "image_size": SIDE,
+        "resize_mode": "keep_ratio_largest",
+        "resize_only_if_bigger": True,
+        "encode_quality": QUALITY,
+        "number_sample_per_shard": 1000,
+        "enable_wandb": False,
     }
-    call = ", ".join(
-        f"{name}={str(value) if isinstance(value, Path) else value!r}" for name, value in flags.items() if not isinstance(value, Path)
-    )
-    paths = ", ".join(f"{name}={str(value)!r}" for name, value in flags.items() if isinstance(value, Path))
-    return [python, "-c", f"from img2dataset import download\nif __name__ == '__main__':\n    download({call}, {paths})"]
+    return [python, "-c", f"from img2dataset import download\nif __name__ == '__main__':\n    download(**{flags!r})"]
 
 
 def images_of(output: Path) -> dict[str, bytes]:

@@ -36,7 +36,7 @@ class Resize:
             )
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        """Return ``image`` with at most ``longer_side`` pixels on its longer side: bicubic, of a JPEG from the least draft that holds it."""
+        """Return ``image`` with at most ``longer_side`` pixels on its longer side: bicubic, from the least draft of a JPEG."""
         share = self.longer_side / max(image.size)
         if share >= 1:
             return image

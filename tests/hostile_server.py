@@ -169,7 +169,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "forbidden": gone(403),
     "empty": says(lambda _: response(200, b"", JPEG)),
     "nothing": says(lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"),
-    "truncated": says(lambda request: response(200, images.truncated(picture(0)), JPEG)),
+    "truncated": says(lambda _: response(200, images.truncated(picture(0)), JPEG)),
     "bomb": says(lambda _: response(200, bomb(), JPEG, GZIP)),
     "gzip": says(lambda _: response(200, gzip.compress(picture(0)), JPEG, GZIP)),
     "cutgzip": says(lambda _: response(200, gzip.compress(picture(0))[:500], JPEG, GZIP)),
@@ -178,7 +178,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "robots": says(robots),
     "hangup": says(lambda _: b"", stays=False),
     "last": says(image, stays=False),
-    "chunks": says(lambda request: CHUNKED + b"%x\r\n" % len(picture(0)) + picture(0) + b"\r\n0\r\n\r\n"),
+    "chunks": says(lambda _: CHUNKED + b"%x\r\n" % len(picture(0)) + picture(0) + b"\r\n0\r\n\r\n"),
     "badchunks": says(lambda _: CHUNKED + b"zz\r\nno\r\n"),
     "garbage": says(lambda _: b"SSH-2.0-OpenSSH_9.2\r\n\r\n", stays=False),
 }
@@ -197,10 +197,6 @@ class HostileServer:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     @property
-    def port(self) -> int:
-        return self._server.sockets[0].getsockname()[1]
-
-    @property
     def paths(self) -> Counter[str]:
         return Counter(request.path for request in self.requests)
 
@@ -211,6 +207,7 @@ class HostileServer:
         self._thread.start()
         serving = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=512)
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result()
+        self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -234,7 +231,7 @@ class HostileServer:
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # a client that hung up, or the end
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  told at the end
             self.errors.append(error)
         finally:
             writer.close()

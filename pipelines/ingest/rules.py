@@ -65,7 +65,10 @@ class Download:
         for name in ("connect_seconds", "read_seconds", "total_seconds"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
-        Networks(self.allow_networks)
+        try:
+            Networks(self.allow_networks)
+        except ValueError as error:
+            raise ValueError(f"allow_networks: {error}") from error
 
     @property
     def max_bytes(self) -> int:
