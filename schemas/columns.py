@@ -80,6 +80,14 @@ WIDTH = column("width", pa.int32(), "width as displayed, after EXIF rotation", u
 HEIGHT = column("height", pa.int32(), "height as displayed, after EXIF rotation", unit="pixels")
 ANIMATED = column("animated", pa.bool_(), "the file holds more than one frame; signals are those of the first")
 COLOUR_STD = column("colour_std", pa.float32(), "largest standard deviation of a colour channel over the decoded pixels", unit="0-255")
+PERCEPTUAL_HASHES = column(
+    "perceptual_hashes",
+    pa.list_(pa.uint64()),
+    "256 bits, coarse to fine, of what the image shows, as 4 words: the whole image's first, then those of two slight crops; "
+    "empty where it shows next to nothing",
+    unit="bits",
+)
+SHARPNESS = column("sharpness", pa.float32(), "variance of the Laplacian over the grey decoded pixels", unit="squared grey levels")
 
 # What the texts are, and what keeps a sample out of a corpus that is given away.
 LANGUAGE = column(
@@ -120,6 +128,16 @@ IMAGE_EMBEDDING = column(
 )
 CLIP_MODEL = column("clip_model", pa.string(), "embedder of the scores, such as `ViT-B-32/openai`; `conse` is no CLIP")
 
+# Concept balance.
+CONCEPTS = column("concepts", pa.list_(pa.string()), "entries of the vocabulary that stand in the alt text", source="MetaCLIP")
+CONCEPT_PROBABILITY = column(
+    "concept_probability",
+    pa.float64(),
+    "probability with which concept balance keeps the sample, rounded to 9 decimals",
+    unit="0-1",
+    source="MetaCLIP 2",
+)
+
 # Evidence for a captioner that cannot see.
 LABELS = column("labels", pa.list_(LABEL_TYPE), "classes that an image classifier is most sure of, best first")
 OCR_TEXT = column("ocr_text", pa.list_(pa.string()), "lines of text read in the image, in reading order")
@@ -128,6 +146,22 @@ OCR_TEXT = column("ocr_text", pa.list_(pa.string()), "lines of text read in the 
 ALT_TEXTS = column("alt_texts", pa.list_(pa.string()), "up to 16 distinct alt texts of the merged duplicates, the sample's own first")
 ALT_TEXT_COUNT = column("alt_text_count", pa.int32(), "number of distinct alt texts before the cut to 16", unit="texts")
 DUPLICATE_COUNT = column("duplicate_count", pa.int32(), "number of rows merged into this one", unit="rows")
+
+# Near-duplicates among the texts.
+ALT_TEXT_WORDS = column(
+    "alt_text_words", pa.float32(), "words of the alt text; a character of a script without spaces is half of one", unit="words"
+)
+SHINGLES = column(
+    "shingles",
+    pa.list_(pa.uint32()),
+    "runs of three words of the alt text, each as a hash, ascending and distinct; null where it has fewer words",
+)
+MINHASH = column(
+    "minhash",
+    pa.binary(256),
+    "MinHash signature of `shingles`: 128 places, each uint16, little-endian; null where they are",
+    source="arXiv 1704.04370",
+)
 
 # The caption.
 CAPTION = column("caption", pa.string(), "what the captioner wrote, Unicode NFC", source="paper 3.1")

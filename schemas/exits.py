@@ -59,7 +59,8 @@ class Rule:
     """Shape (n,)."""
     value: npt.NDArray[np.float64] | None = None
     """Shape (n,), the number that the test looked at."""
-    threshold: float | None = None
+    threshold: float | npt.NDArray[np.float64] | None = None
+    """What the number is held against, shape (n,) where each row has its own."""
 
 
 def judge(rows: int, *rules: Rule, added: Mapping[str, pa.Array] = NOTHING) -> Verdict:
@@ -71,10 +72,11 @@ def judge(rows: int, *rules: Rule, added: Mapping[str, pa.Array] = NOTHING) -> V
     return Verdict(
         reason=pa.array([None if i < 0 else rules[i].reason for i in first], pa.string()),
         value=pa.array(value, pa.float64()),
-        threshold=pa.array([None if i < 0 else rules[i].threshold for i in first], pa.float64()),
+        threshold=pa.array([None if i < 0 else _number(rules[i].threshold, row) for row, i in enumerate(first)], pa.float64()),
         added=added,
     )
 
 
-def _number(values: npt.NDArray[np.float64] | None, row: int) -> float | None:
-    return None if values is None or np.isnan(values[row]) else float(values[row])
+def _number(values: npt.NDArray[np.float64] | float | None, row: int) -> float | None:
+    number = values[row] if isinstance(values, np.ndarray) else values
+    return None if number is None or np.isnan(number) else float(number)

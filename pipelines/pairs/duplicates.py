@@ -40,22 +40,27 @@ def verdicts(batch: pa.RecordBatch, schema: pa.Schema) -> tuple[str, bytes]:
     return batch.schema.metadata[KEY].decode().split("-")[0], to_ipc(undocumented(conform(said, schema)))
 
 
-def join(split: tuple[str, Mapping[str, Iterable[Any]]], schema: pa.Schema) -> pa.RecordBatch:
-    """Return the decisions on one split: what the rules said, and what was merged into what."""
+def join(split: tuple[str, Mapping[str, Iterable[Any]]], sentence: str = DUPLICATES, reason: str = EXACT_DUPLICATE) -> pa.RecordBatch:
+    """Return the decisions on one split: what was said of it before, and what was merged into what at the step ``sentence``."""
     _, found = split
     (verdict,) = found[VERDICTS]
     batch = from_ipc(verdict)
     if batch.column(c.ROW.name).to_pylist() != list(range(len(batch))):
         raise ValueError(f"rows of split {batch.schema.metadata[KEY]!r} are not 0..{len(batch) - 1} in order; a reader must number them so")
     by_row: dict[int, Decision] = {decision.place.row: decision for decision in found[MERGES]}
-    columns = {field.name: pa.array([_about(by_row.get(row), field.name) for row in range(len(batch))], field.type) for field in TWINS}
+    columns = {field.name: _with_decisions(batch.column(field.name), by_row, field) for field in TWINS}
     target = [None if (d := by_row.get(row)) is None or d.merged_into is None else d.merged_into._asdict() for row in range(len(batch))]
-    return merge_step(set_columns(batch, columns, schema), DUPLICATES, EXACT_DUPLICATE, pa.array(target, c.PLACE_TYPE))
+    return merge_step(set_columns(batch, columns, batch.schema), sentence, reason, pa.array(target, c.PLACE_TYPE))
 
 
-def _about(decision: Decision | None, name: str) -> Any:
-    value = None if decision is None else getattr(decision, name)
-    return list(value) if isinstance(value, tuple) else value
+def _with_decisions(column: pa.Array, by_row: Mapping[int, Decision], field: pa.Field) -> pa.Array:
+    """Return ``column`` with what ``by_row`` says of a representative in the place of what stood there."""
+    values = column.to_pylist()
+    for row, decision in by_row.items():
+        if decision.merged_into is None:
+            value = getattr(decision, field.name)
+            values[row] = list(value) if isinstance(value, tuple) else value
+    return pa.array(values, field.type)
 
 
 def without_twins(batch: pa.RecordBatch) -> dict[str, pa.Array]:

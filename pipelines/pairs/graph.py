@@ -82,7 +82,7 @@ def merge_exact(judged: PCollection[pa.RecordBatch], schema: pa.Schema = DECISIO
     return (
         {duplicates.VERDICTS: verdicts, duplicates.MERGES: merges}
         | "Bring the decisions back to their splits" >> beam.CoGroupByKey()
-        | duplicates.DUPLICATES >> beam.Map(duplicates.join, schema).with_output_types(pa.RecordBatch)
+        | duplicates.DUPLICATES >> beam.Map(duplicates.join).with_output_types(pa.RecordBatch)
     )
 
 

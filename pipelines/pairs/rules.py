@@ -21,6 +21,7 @@ from filters.safety import Faces, NotSafe, PersonalData
 from pipelines.pairs.looks import Looks
 from pipelines.pairs.source import Input
 from pipelines.readers import splits
+from pipelines.spine.commit import Output
 from pipelines.spine.identity import digest
 from pipelines.spine.loaded import loaded
 from schemas import columns as c
@@ -83,6 +84,8 @@ class PairJob(Protocol):  # each section is documented by its own class
     def relevance(self) -> RelevanceLimits: ...
     @property
     def looks(self) -> Looks: ...
+    @property
+    def output(self) -> Output: ...
 
 
 def decisions(job: PairJob) -> list[Step]:

@@ -7,10 +7,11 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from pipelines.pairs import annotate, graph, take
+from pipelines.pairs.report import Pages
 from pipelines.recaption import caption
+from pipelines.recaption.card import card
 from pipelines.recaption.job import caption_steps
 from pipelines.recaption.plan import Plan, describe
-from pipelines.recaption.report import Pages
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
@@ -43,7 +44,7 @@ def commit_of(plan: Plan) -> Commit:
         limits=plan.job.limits,
         output=plan.job.output,
         identity=describe(plan),
-        pages=Pages(plan.job, apart),
+        pages=Pages(plan.job, card(plan.job, apart), plan.job.captioner.name),
     )
 
 

@@ -13,8 +13,7 @@ from PIL import Image
 
 from filters.decode import decode
 from pipelines.readers.fetch import fetch
-from pipelines.recaption.card import card
-from pipelines.recaption.job import Job
+from pipelines.pairs.rules import PairJob
 from pipelines.spine import storage
 from pipelines.spine.config import to_plain
 from schemas.batches import draw
@@ -46,25 +45,26 @@ class Card:
 class Pages:
     """Renders the pages of a run of ``job``; picklable, so that the last step of the graph can call it in a worker."""
 
-    job: Job
-    described: bool
-    """Whether the run has a table of that name."""
+    job: PairJob
+    card: str
+    """The dataset card."""
+    model: str = ""
+    """What wrote the captions, empty where the run has none."""
 
     def __call__(self, run: str) -> dict[str, bytes]:
         """Return ``job.yaml``, the dataset card and ``look.html`` for the shards below ``run``."""
-        about = card(self.job, self.described).encode()
-        return {"job.yaml": resolved(self.job), "README.md": about, "look.html": self.look(run).encode()}
+        return {"job.yaml": resolved(self.job), "README.md": self.card.encode(), "look.html": self.look(run).encode()}
 
     def look(self, run: str) -> str:
         """Return one self-contained page over the first shard, which is a random one: shards are ordered by a hash."""
         rows = _first_ledger(run)
         kept = self._smallest_draws([row for row in rows if row["exit"] == KEPT])[:SHOWN]
         left = self._by_turns([row for row in rows if row["exit"] != KEPT])[:SHOWN]
-        page = Environment(loader=PackageLoader("pipelines.recaption", "."), autoescape=True, undefined=StrictUndefined).get_template(
+        page = Environment(loader=PackageLoader("pipelines.pairs", "."), autoescape=True, undefined=StrictUndefined).get_template(
             "look.html"
         )
         cards = {"kept": [self._card(row) for row in kept], "left": [self._card(row) for row in left]}
-        return page.render(corpus=self.job.input.corpus, model=self.job.captioner.name, **cards)
+        return page.render(corpus=self.job.input.corpus, model=self.model, **cards)
 
     def _smallest_draws(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         order = draw(self.job.output.seed, [f"{row['split_id']}:{row['row']}" for row in rows])
@@ -77,7 +77,7 @@ class Pages:
         return [row for turn in zip_longest(*piles) for row in turn if row is not None]
 
     def _card(self, row: dict[str, Any]) -> Card:
-        return Card(row["alt_text"] or "", row["caption"], row["exit"], _why(row), _source(row), self._thumbnail(_image(row)))
+        return Card(row["alt_text"] or "", row.get("caption"), row["exit"], _why(row), _source(row), self._thumbnail(_image(row)))
 
     def _thumbnail(self, data: bytes | None) -> str | None:
         decoded = None if data is None else decode(data, max_pixels=self.job.decode.max_pixels, scale=THUMBNAIL)
@@ -88,7 +88,7 @@ class Pages:
         return base64.b64encode(file.getvalue()).decode()
 
 
-def resolved(job: Job) -> bytes:
+def resolved(job: PairJob) -> bytes:
     """Return ``job`` as YAML with every default spelled out; the output folder is where the file lies and stays out."""
     plain = to_plain(job)
     del plain["output"]["folder"]

@@ -1,0 +1,79 @@
+"""What is decided before the graph is built: the input, the folders of the passes, the name of the run."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from filters.vocabulary import VocabularySpec
+from pipelines.captions.job import Job, run_id, take_digest
+from pipelines.pairs.rules import annotate_digest, decisions, embed_digest
+from pipelines.pairs.source import Source, open_source
+from pipelines.spine import storage
+from pipelines.spine.config import ConfigError
+from pipelines.spine.identity import code_version
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the job, before it starts."""
+
+    job: Job
+    source: Source
+    run_id: str
+
+    def folder(self, *names: str) -> str:
+        """Return a path below the output folder."""
+        return storage.join(self.job.output.folder, *names)
+
+    @property
+    def annotations(self) -> str:
+        """Folder of the annotate pass's fragments."""
+        return self.folder("annotate", annotate_digest(self.job))
+
+    @property
+    def scored(self) -> str | None:
+        """Folder of the embed pass's fragments, null where the job has no embedder."""
+        return self.folder("embed", embed_digest(self.job)) if self.job.embedder else None
+
+    @property
+    def taken(self) -> str:
+        """Folder of the last pass's fragments."""
+        return self.folder("captions-pass", take_digest(self.job))
+
+    @property
+    def lock(self) -> str:
+        """File that one run over this input holds: two at once would sweep up each other's half files."""
+        return self.folder("locks", self.source.digest)
+
+    @property
+    def runs(self) -> str:
+        """Folder of the runs of this pipeline."""
+        return self.folder("captions")
+
+    @property
+    def run(self) -> str:
+        """Folder of the finished run."""
+        return storage.join(self.runs, self.run_id)
+
+
+def plan_run(job: Job) -> Plan:
+    """List the input of ``job`` and name its run.
+
+    Raises ``ConfigError`` without an input path, when nothing is found there, when its Parquet lacks the columns, and where a
+    model has no threshold; ``EnvironmentFault`` where concepts are to be balanced and there is no vocabulary.
+    """
+    if job.multilingual and not job.embedder:
+        raise ConfigError("'multilingual' scores what 'embedder' does not read: set embedder too, or that one alone with languages: []")
+    try:
+        _ = decisions(job)
+    except ValueError as error:
+        raise ConfigError(f"'relevance': {error}") from error
+    source = open_source(job.input, job.output.folder)
+    vocabulary = (job.vocabulary or VocabularySpec()) if job.balance else None
+    job = replace(job, input=source.input, vocabulary=vocabulary)
+    return Plan(job, source, run_id(job, source))
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return what the manifest says of the run besides its files."""
+    passes = [folder[len(plan.folder()) :].strip("/") for folder in (plan.annotations, plan.scored, plan.taken) if folder]
+    return {"run_id": plan.run_id, "pipeline": "captions", "passes": passes, "source": plan.source.digest, "code": code_version()}
