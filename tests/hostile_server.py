@@ -136,7 +136,7 @@ async def reset(request: Request, writer: asyncio.StreamWriter) -> bool:
 
 @functools.cache
 def bomb() -> bytes:
-    return gzip.compress(b"\0" * 2**26, mtime=0)
+    return gzip.compress(b"\0" * 2**23, mtime=0)
 
 
 def gone(status: int, body: bytes = b"gone") -> Behaviour:

@@ -24,7 +24,8 @@ def flags_for(lists: Path, output: Path, *more: str, **settings: object) -> list
         "download.allow_networks": "[127.0.0.1/32]",
         "download.backoff_seconds": 0.001,
         "download.max_pause_seconds": 0.01,
-        "download.read_seconds": 0.5,
+        "download.retries": 1,
+        "download.read_seconds": 2,
         "download.max_mb": 1,
     }
     chosen = {**usual, **{key.replace("__", "."): value for key, value in settings.items()}}

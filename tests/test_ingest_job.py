@@ -60,7 +60,7 @@ def test_every_planted_fault_is_counted_and_every_address_is_in_the_ledger(tmp_p
     assert facts[server.url("hops/2")] == [200, 1, server.url("image/0")]
     assert facts[server.url("busy/1/y")] == [200, 2, server.url("busy/1/y")]
     assert facts[server.url("missing")] == [404, 1, server.url("missing")]
-    assert facts[server.url("silent")] == [None, 3, None]
+    assert facts[server.url("silent")] == [None, 2, None]
     assert facts["http://me:pw@h/"] == [None, 0, None]
     assert "2 dropped: opted_out" in done.stdout
 
