@@ -13,7 +13,8 @@ SOURCE = (c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, c.SOURCE_PATH, c.SOURCE
 SIGNALS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR_STD)
 LOOKS = (c.LANGUAGE, c.LANGUAGE_CONFIDENCE, c.OTHER_SCRIPT_SHARE, c.NSFW_SCORE, c.FACES, c.IMAGE_MD5, c.IMAGE_SHA256)
 EVIDENCE = (c.LABELS, c.OCR_TEXT)
-SCORES = (c.CLIP_SCORE, c.CLIP_MODEL, c.IMAGE_EMBEDDING)
+NEAR = (c.SHARPNESS, c.PERCEPTUAL_HASHES, c.ALT_TEXT_WORDS, c.SHINGLES, c.MINHASH)
+SCORES = (c.CLIP_SCORE, c.CLIP_MODEL, c.UNSCORED, c.IMAGE_EMBEDDING)
 TWINS = (c.ALT_TEXTS, c.ALT_TEXT_COUNT, c.DUPLICATE_COUNT)
 ANSWER = (
     c.CAPTION, c.CAPTION_MODEL, c.PROMPT_VERSION, c.SEEN, c.FINISH_REASON,
@@ -28,19 +29,38 @@ EXITS = (c.EXIT, c.STEP, c.REASON, c.VALUE, c.THRESHOLD, c.ERROR, c.MERGED_INTO)
 IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT])
 """An image-text sample as a reader yields it."""
 
-ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE, *EXITS])
+ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE, *NEAR, *EXITS])
 """What the annotate pass leaves on disk: every row, its signals and its exit so far, no image bytes."""
 
 SCORED = pa.schema([c.SPLIT_ID, c.ROW, *SCORES])
 """What the embed pass leaves on disk."""
 
+CONCEPT = (c.CONCEPTS, c.CONCEPT_PROBABILITY)
+
 DECISION = pa.schema([c.SPLIT_ID, c.ROW, c.ALT_TEXT_PERSONAL_DATA, *TWINS, *EXITS])
 """What crosses the shuffle back to a split: verdicts and merges, no signals."""
+
+CURATION = pa.schema([c.SPLIT_ID, c.ROW, c.ALT_TEXT_PERSONAL_DATA, *TWINS, *CONCEPT, *EXITS])
+"""What was decided on a split by caption curation."""
+
+CURATED = pa.schema(
+    [
+        *(c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, c.SHARPNESS, c.PERCEPTUAL_HASHES, c.ALT_TEXT_WORDS, *LOOKS),
+        *(c.ALT_TEXT_PERSONAL_DATA, *SCORES, *TWINS, *CONCEPT),
+    ]
+)
+"""A curated sample, as recaptioning reads it."""
+
+CURATED_FRAGMENT = pa.schema([*CURATED, *EXITS])
+"""A committed split of caption curation: every row with its exit, image bytes only where kept."""
+
+CURATED_LEDGER = pa.schema([field for field in CURATED_FRAGMENT if field not in (c.IMAGE, c.IMAGE_EMBEDDING)])
+"""One line for each row of the input: where it came from, all that was measured of it, and by which door it left."""
 
 RECAPTIONED = pa.schema(
     [
         *(c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE),
-        *(c.ALT_TEXT_PERSONAL_DATA, c.CLIP_SCORE, c.CLIP_MODEL, *TWINS, *ANSWER, *CHECKED, *MIXED),
+        *(c.ALT_TEXT_PERSONAL_DATA, c.CLIP_SCORE, c.CLIP_MODEL, c.UNSCORED, *TWINS, *ANSWER, *CHECKED, *MIXED),
     ]
 )
 """A sample of the recaption job, as the trainer reads it."""

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 from math import prod, sqrt
 from typing import Any
 
@@ -149,7 +150,7 @@ def test_shares_kept_over_20000_samples_fit_the_probabilities():
     expected = np.array([float(by_definition(row, counts, balance.t)) for row in matches])
 
     edges = [0, 0.02, 0.05, 0.1, 0.3, 0.6, 1]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = (expected > low) & (expected <= high) & (expected < 1)
         spread = sqrt((expected[inside] * (1 - expected[inside])).sum())
         assert abs(kept[inside].sum() - expected[inside].sum()) <= 4 * spread

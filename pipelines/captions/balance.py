@@ -55,11 +55,12 @@ class Draw:
 
 
 def _counted(batches: PCollection[pa.RecordBatch], when: str, vocabulary: VocabularySpec) -> PCollection[Counts]:
-    return (
+    counts: Any = (
         batches
         | f"Count the concepts {when}" >> beam.Map(_count, vocabulary)
         | f"Add up the concepts {when}" >> beam.CombineGlobally(_added_up, vocabulary)
     )
+    return counts
 
 
 def _count(batch: pa.RecordBatch, vocabulary: VocabularySpec) -> Counts:

@@ -69,6 +69,11 @@ class Job:
     output: Output = field(default_factory=Output)
 
     @property
+    def embedders(self) -> tuple[EmbedderSpec, ...]:
+        """Return what scores relevance, in the order in which they are asked."""
+        return tuple(filter(None, (self.embedder, self.multilingual)))
+
+    @property
     def looks(self) -> Looks:
         """Return what each sample is put to."""
         hashes = needed(self.blocklist.load())
@@ -83,7 +88,7 @@ NO_RULES = {"input", "decode", "lid", "nsfw", "face_detector", "embedder", "mult
 def take_digest(job: Job) -> str:
     """Return the identity of the last pass: the signals, and every rule on them."""
     rules = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in NO_RULES}
-    scored = (job.embedder or job.multilingual) and embed_digest(job)
+    scored = embed_digest(job) if job.embedders else None
     return digest("captions", (job.version, duplicates.VERSION), annotate_digest(job), scored, rules)
 
 

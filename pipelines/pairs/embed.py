@@ -6,10 +6,12 @@ that one in two. *Decide* reads the score of the original, *take* holds the capt
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from apache_beam.pvalue import TaggedOutput
 
@@ -24,7 +26,7 @@ from pipelines.spine.steps import under_way
 from schemas import columns as c
 from schemas.batches import conform, set_columns
 from schemas.exits import EnvironmentFault
-from schemas.protocols import Embedder, Failure, Pixels
+from schemas.protocols import Failure, Pixels
 from schemas.records import SCORED, SCORES
 
 OPEN = "Open the splits to embed"
@@ -52,36 +54,45 @@ class OpenToEmbed(beam.DoFn):
 class EmbedStep:
     """Embeds the rows under way; what an embedder needs of an image is decoded here, beside it."""
 
-    spec: EmbedderSpec
+    specs: tuple[EmbedderSpec, ...]
+    """The embedder of the images and of the texts that it reads, then others for texts that no earlier one reads."""
     decoder: Decoder
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows of ``batch`` with the columns of ``schemas.records.SCORES``; a text that the model does not read has no score."""
-        embedder = loaded(self.spec)
-        vectors = self._vectors(batch, embedder)
-        alt_texts = self.spec.readable(batch.column(c.ALT_TEXT.name).to_pylist(), batch.column(c.LANGUAGE.name).to_pylist())
-        scores = score_vectors(vectors, alt_texts, embedder.embed_texts)
-        columns = {
-            c.CLIP_SCORE: scores,
-            c.CLIP_MODEL: [None if score is None else self.spec.name for score in scores],
-            c.IMAGE_EMBEDDING: vectors,
-        }
+        """Return the rows of ``batch`` with the columns of ``schemas.records.SCORES``; a text that no model reads has no score."""
+        mask = under_way(batch)
+        languages = batch.column(c.LANGUAGE.name).to_pylist()
+        waiting = [text if live else None for text, live in zip(batch.column(c.ALT_TEXT.name).to_pylist(), mask, strict=True)]
+        scores, models = [None] * len(batch), [None] * len(batch)
+        vectors: list[Sequence[float] | None] = []
+        for spec in self.specs:
+            texts = spec.readable(waiting, languages)
+            wanted = mask if not vectors else np.array([bool(text) for text in texts], np.bool_)
+            found = self._vectors(batch, wanted, spec)
+            vectors = vectors or found
+            for row, score in enumerate(score_vectors(found, texts, loaded(spec).embed_texts) if wanted.any() else ()):
+                if score is not None:
+                    scores[row], models[row] = score, spec.name
+            waiting = [None if text is not None else other for text, other in zip(texts, waiting, strict=True)]
+        columns = {c.CLIP_SCORE: scores, c.CLIP_MODEL: models, c.IMAGE_EMBEDDING: vectors}
+        columns[c.UNSCORED] = ["language" if text else None for text in waiting]
         return set_columns(batch, {field.name: pa.array(values, field.type) for field, values in columns.items()})
 
-    def _vectors(self, batch: pa.RecordBatch, embedder: Embedder) -> list[Sequence[float] | None]:
-        """Return a unit vector, shape (d,), for each row under way, rounded so that no last bit tells of its neighbours."""
-        mask = under_way(batch)
+    def _vectors(self, batch: pa.RecordBatch, mask: npt.NDArray[np.bool_], spec: EmbedderSpec) -> list[Sequence[float] | None]:
+        """Return a unit vector, shape (d,), for each row of ``mask``, rounded so that no last bit tells of its neighbours."""
         encoded = (found.data for found in images_of(batch, mask, batch.schema.metadata[ABOUT].decode()))
         vectors: list[Sequence[float] | None] = [None] * len(batch)
-        for row, vector in zip(np.flatnonzero(mask), embedder.embed_encoded(encoded, self._decode), strict=True):
+        found = loaded(spec).embed_encoded(encoded, partial(_decode, replace(self.decoder, scale=spec.scale))) if mask.any() else ()
+        for row, vector in zip(np.flatnonzero(mask), found, strict=True):
             if isinstance(vector, Failure):
                 raise EnvironmentFault(f"row {row} was decoded when it was annotated, and is not now: {vector.error}; run it again")
             vectors[row] = vector.round(VECTOR_DECIMALS).tolist()
         return vectors
 
-    def _decode(self, data: bytes) -> Pixels | Failure:
-        decoded = replace(self.decoder, scale=self.spec.scale)(data)
-        return decoded if isinstance(decoded, Failure) else decoded.pixels
+
+def _decode(decoder: Decoder, data: bytes) -> Pixels | Failure:
+    decoded = decoder(data)
+    return decoded if isinstance(decoded, Failure) else decoded.pixels
 
 
 def write_scores(batch: pa.RecordBatch, folder: str) -> str:

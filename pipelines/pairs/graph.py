@@ -51,11 +51,11 @@ def annotate_splits(splits: PCollection[Split], job: PairJob, folder: str) -> PC
 
 def embed_splits(annotated: PCollection[str], job: PairJob, annotations: str, folder: str | None) -> PCollection[str]:
     """Score what was annotated, into ``folder``; every step of this pass asks for the GPU, and no other does."""
-    if job.embedder is None or folder is None:
+    if folder is None:
         return annotated
     hints = dataflow.gpu_hints(job.gpu, annotated.pipeline.options)
     opener = beam.ParDo(embed.OpenToEmbed(annotations, folder)).with_output_types(pa.RecordBatch, committed=str)
-    embedder = beam.Map(embed.EmbedStep(job.embedder, job.decode)).with_output_types(pa.RecordBatch)
+    embedder = beam.Map(embed.EmbedStep(job.embedders, job.decode)).with_output_types(pa.RecordBatch)
     writer = beam.Map(embed.write_scores, folder).with_output_types(str)
     opened: Any = annotated | embed.OPEN >> dataflow.hinted(opener.with_outputs(annotate.COMMITTED, main="batches"), hints)
     written = opened.batches | embed.EMBED >> dataflow.hinted(embedder, hints) | embed.WRITE >> dataflow.hinted(writer, hints)

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from filters.decode import decode
-from pipelines.readers.fetch import fetch
 from pipelines.pairs.rules import PairJob
+from pipelines.readers.fetch import fetch
 from pipelines.spine import storage
 from pipelines.spine.config import to_plain
 from schemas.batches import draw

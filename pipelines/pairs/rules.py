@@ -1,11 +1,13 @@
 """The rules on what was measured of a pair, in the paper's order, and the identities of the passes that measure it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from filters.alt_text import AltText
 from filters.blocklist import Blocklist
@@ -25,6 +27,7 @@ from pipelines.spine.commit import Output
 from pipelines.spine.identity import digest
 from pipelines.spine.loaded import loaded
 from schemas import columns as c
+from schemas.batches import scatter, take_rows
 from schemas.exits import Verdict
 from schemas.records import SCHEMA_VERSION
 
@@ -39,6 +42,8 @@ class RelevanceLimits:
 
     min_score: float | None = None
     """Of image and alt text."""
+    min_multilingual_score: float | None = None
+    """Likewise, where a second embedder scored because the first does not read the language."""
     min_caption_score: float | None = None
     """Of image and caption."""
     require_score: bool = False
@@ -61,7 +66,7 @@ class PairJob(Protocol):  # each section is documented by its own class
     @property
     def face_detector(self) -> FaceSpec | None: ...
     @property
-    def embedder(self) -> EmbedderSpec | None: ...
+    def embedders(self) -> tuple[EmbedderSpec, ...]: ...
     @property
     def gpu(self) -> str: ...
     @property
@@ -100,9 +105,9 @@ def decisions(job: PairJob) -> list[Step]:
         (job.lid, "Drop alt texts in other languages", job.language),
         (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
     ]
-    if job.embedder:
-        fit = relevance(job.embedder, job.relevance, c.CLIP_SCORE, job.relevance.min_score)
-        steps.append((True, "Drop alt texts that do not fit their image", fit))
+    limits = (job.relevance.min_score, job.relevance.min_multilingual_score)
+    fits = [relevance(embedder, job.relevance, c.CLIP_SCORE, least) for embedder, least in zip(job.embedders, limits, strict=False)]
+    steps.append((fits, "Drop alt texts that do not fit their image", partial(_by_model, fits)))
     return [(sentence, rule) for is_on, sentence, rule in steps if is_on]
 
 
@@ -117,9 +122,20 @@ def annotate_digest(job: PairJob) -> str:
 
 
 def embed_digest(job: PairJob) -> str:
-    """Return the identity of the embed pass: the annotations, and what embeds."""
-    return digest("embed", annotate_digest(job), job.embedder)
+    """Return the identity of the embed pass: the annotations, and what embeds: first the image and the texts that it reads, then the others."""
+    return digest("embed", annotate_digest(job), job.embedders)
 
 
 def _listed(blocklist: Blocklist, rows: pa.RecordBatch) -> Verdict:
     return blocklist(rows, hashes=loaded(blocklist))
+
+
+def _by_model(fits: Sequence[Relevance], rows: pa.RecordBatch) -> Verdict:
+    """Hold each score against the threshold of the model that gave it; what has none is judged by the first."""
+    models = rows.column(c.CLIP_MODEL.name).to_pylist()
+    masks = [np.array([model == fit.model or (model is None and fit is fits[0]) for model in models], np.bool_) for fit in fits]
+    said = [(fit(take_rows(rows, mask)), mask) for fit, mask in zip(fits, masks, strict=True)]
+    names = ("reason", "value", "threshold")
+    parts = {name: [scatter(getattr(verdict, name), mask) for verdict, mask in said if mask.any()] for name in names}
+    kinds = {"reason": pa.string(), "value": pa.float64(), "threshold": pa.float64()}
+    return Verdict(*(pc.coalesce(*parts[name]) if parts[name] else pa.nulls(len(rows), kinds[name]) for name in names))

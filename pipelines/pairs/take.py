@@ -71,7 +71,10 @@ def _images(batch: pa.RecordBatch) -> pa.Array:
 
 
 def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str:
-    """Commit ``batch``: every row with its exit and the columns of ``schema``, the image only where it is kept. Returns its key."""
+    """Commit ``batch`` and return its key: every row with its exit and the columns of ``schema``, the image only where it is kept.
+
+    Signals that ``schema`` lacks end here.
+    """
     mask = under_way(batch)
     image = batch.column(c.IMAGE.name)
     image = image if mask.all() else pc.call_function("if_else", [pa.array(mask), image, pa.scalar(None, c.IMAGE_TYPE)])
@@ -80,7 +83,7 @@ def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str
     metadata = {**batch.schema.metadata, KEPT_BYTES: str(kept_bytes).encode()}
     key = metadata.pop(KEY).decode()
     metadata.pop(ABOUT, None)
-    batch = set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits})
-    done = conform(batch, schema).replace_schema_metadata(metadata)
+    whole = set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits})
+    done = conform(whole.select([name for name in whole.schema.names if name in schema.names]), schema).replace_schema_metadata(metadata)
     fragments.write(folder, key, done)
     return key

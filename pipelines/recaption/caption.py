@@ -6,13 +6,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from pipelines.pairs import take
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step
 from schemas import columns as c
 from schemas.exits import Verdict
 from schemas.protocols import Captioner
-from schemas.records import FRAGMENT
 from synth.mix import Mix
 from synth.recaption import Recaption
 
@@ -57,9 +55,3 @@ def fault_of(rows: pa.RecordBatch) -> pa.Array:
     """Return for which fault each caption of ``rows`` was set aside already, null for none."""
     name = c.CAPTION_FAULT.name
     return rows.column(name) if name in rows.schema.names else pa.nulls(len(rows), pa.string())
-
-
-def write_captioned(batch: pa.RecordBatch, folder: str) -> str:
-    """Commit ``batch`` without the signals that end here, and return its key."""
-    ends = [name for name in batch.schema.names if name not in FRAGMENT.names]
-    return take.write_fragment(batch.drop_columns(ends), folder, FRAGMENT)

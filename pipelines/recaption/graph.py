@@ -16,7 +16,7 @@ from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
 from schemas.columns import SEEN_DESCRIPTION
-from schemas.records import DEAD_LETTER, LEDGER, RECAPTIONED
+from schemas.records import DEAD_LETTER, FRAGMENT, LEDGER, RECAPTIONED
 from synth.recaption import Recaption
 
 
@@ -61,6 +61,6 @@ def _take(decided: PCollection[pa.RecordBatch], plan: Plan, backend: caption.Cap
     written = (
         captioned
         | caption.MIX >> beam.Map(run_step, caption.MIX, job.mix).with_output_types(pa.RecordBatch)
-        | "Write the fragments" >> beam.Map(caption.write_captioned, plan.captioned).with_output_types(str)
+        | "Write the fragments" >> beam.Map(take.write_fragment, plan.captioned, FRAGMENT).with_output_types(str)
     )
     return (written, opened.committed) | "All captioned splits" >> beam.Flatten()

@@ -87,6 +87,11 @@ class Job:
     prices: Prices | None = None
 
     @property
+    def embedders(self) -> tuple[EmbedderSpec, ...]:
+        """Return what scores relevance."""
+        return (self.embedder,) if self.embedder else ()
+
+    @property
     def looks(self) -> Looks:
         """Return what each sample is put to; no evidence is gathered where the captioner sees the images itself."""
         evidence = self.evidence if self.captioner.seen == SEEN_DESCRIPTION else None

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import AsSingleton, PCollection
+from apache_beam.pvalue import AsList, AsSingleton, PCollection
 
 from pipelines.spine import fragments, funnel, identity, storage
 from pipelines.spine.shards import Layout, ShardPlan, WrittenShard, plan, write_shard
@@ -85,10 +85,13 @@ class Commit:
     """Given the run's folder, its further files by name: the resolved job, the report."""
 
 
-def commit_run(keys: PCollection[str], planned: PCollection[tuple[str, int]], how: Commit) -> PCollection[str]:
+def commit_run(
+    keys: PCollection[str], planned: PCollection[tuple[str, int]], how: Commit, pages: PCollection[tuple[str, bytes]] | None = None
+) -> PCollection[str]:
     """Turn the committed splits ``keys`` into a finished run; the result is one element, the manifest's path.
 
-    ``planned`` holds (split_id, rows) of every split that was cut: what the fragments come to is held against it.
+    ``planned`` holds (split_id, rows) of every split that was cut: what the fragments come to is held against it. ``pages`` are
+    further files by name that the graph has computed; a few.
     """
     plan_: Any = planned | "Gather what was cut" >> beam.combiners.ToList()
     shards: Any = (
@@ -103,7 +106,8 @@ def commit_run(keys: PCollection[str], planned: PCollection[tuple[str, int]], ho
         | "Write the shards" >> beam.Map(_write, how)
         | "Gather the shards" >> beam.combiners.ToList()
     )
-    manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how).with_output_types(str)
+    further = [] if pages is None else AsList(pages)
+    manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how, further).with_output_types(str)
     if not how.output.keep_fragments:
         _ = keys | "Let the fragments go" >> beam.Map(_let_go, how.pass_folder, manifest=AsSingleton(manifest))
     return manifest
@@ -181,7 +185,7 @@ def _write(shard: ShardPlan, how: Commit) -> tuple[int, WrittenShard]:
     return shard.number, write_shard(shard, how.run, how.layout)
 
 
-def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
+def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: Sequence[tuple[str, bytes]]) -> str:
     """Check the rows against the footers, and write funnel, pages and manifest."""
     written = [shard for _, shard in sorted(numbered, key=lambda n: n[0])]
     whole = funnel.total(shard.funnel for shard in written)
@@ -189,7 +193,7 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit) -> str:
     spent = {name: round(sum(shard.spent[name] for shard in written), 3) for name in (written[0].spent if written else ())}
     files = [asdict(file) for shard in written for file in shard.files]
     _remove_all_but({file["path"] for file in files}, how)
-    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run)}
+    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run), **dict(further)}
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
     storage.remove(storage.temporaries(how.run))
