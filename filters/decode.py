@@ -10,9 +10,10 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import ClassVar
 
@@ -46,6 +47,8 @@ _READERS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = (
     (re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImageFile),
     *(((re.compile(rb"....ftyp(?:avi[fs]|m[is]f1)", re.DOTALL), AvifImageFile),) if features.check("avif") else ()),
 )
+Shrink = Callable[[Image.Image], Image.Image]
+"""Returns an image, whose mode can be scaled, smaller or as it is."""
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*<[!?a-zA-Z]")
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _ORIENTATION = 0x0112
@@ -100,13 +103,18 @@ def decode(data: bytes, *, max_pixels: int, scale: int) -> Decoded | Failure:
     Failures: ``empty_file``, ``html`` (or any other markup), ``not_an_image``, ``too_many_pixels`` (from the header,
     before memory is taken), ``truncated``, ``undecodable``. Raises ``MemoryError`` and nothing else. Safe in threads.
     """
+    return decode_shrunk(data, max_pixels, partial(_thumbnail, scale=scale))
+
+
+def decode_shrunk(data: bytes, max_pixels: int, shrink: Shrink) -> Decoded | Failure:
+    """Decode ``data`` as ``decode`` does, made smaller by ``shrink``, which may ask a JPEG for a draft."""
     if not data:
         return Failure("empty_file", "expected an encoded image, found 0 bytes")
     reader = next((reader for signature, reader in _READERS if signature.match(data)), None)
     if reader is None:
         return _not_an_image(data)
     with _no_warnings() if _may_warn(reader, data) else nullcontext():
-        return _decode(data, reader, max_pixels, scale)
+        return _decode(data, reader, max_pixels, shrink)
 
 
 def _not_an_image(data: bytes) -> Failure:
@@ -128,7 +136,7 @@ def _no_warnings() -> Generator[None]:
         yield
 
 
-def _decode(data: bytes, reader: type[ImageFile], max_pixels: int, scale: int) -> Decoded | Failure:
+def _decode(data: bytes, reader: type[ImageFile], max_pixels: int, shrink: Shrink) -> Decoded | Failure:
     file, image = BytesIO(data), None
     try:
         pixels = _claimed_pixels(reader, data)
@@ -137,7 +145,7 @@ def _decode(data: bytes, reader: type[ImageFile], max_pixels: int, scale: int) -
             pixels = _header_pixels(image)
         if image is None or pixels > max_pixels:
             return Failure("too_many_pixels", f"expected at most {max_pixels} pixels, the header claims {pixels}")
-        return _decoded(image, scale)
+        return _decoded(image, shrink)
     except MemoryError:
         raise
     except Image.DecompressionBombError as error:
@@ -178,9 +186,9 @@ def _header_pixels(image: ImageFile) -> int:
     return pixels
 
 
-def _decoded(image: ImageFile, scale: int) -> Decoded:
+def _decoded(image: ImageFile, shrink: Shrink) -> Decoded:
     width, height, animated = image.width, image.height, bool(getattr(image, "is_animated", False))
-    small = _small(image, scale)
+    small = _small(image, shrink)
     orientation = _orientation(image.info.get("exif"))
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
@@ -189,13 +197,13 @@ def _decoded(image: ImageFile, scale: int) -> Decoded:
     return Decoded(np.array(small), width, height, str(image.format), animated)
 
 
-def _small(image: Image.Image, scale: int) -> Image.Image:
+def _small(image: Image.Image, shrink: Shrink) -> Image.Image:
     """Return ``image`` as RGB, scaled where its values mix as they should: not as palette, key colour or 16 bit."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode not in _SCALED_AS_THEY_ARE or "transparency" in image.info:
         image = image.convert("L" if image.mode == "1" and "transparency" not in image.info else "RGBA")
-    image.thumbnail((scale, scale), Image.Resampling.BOX, reducing_gap=1.0)
+    image = shrink(image)
     if image.mode in ("I", "F"):
         image = _stretched(image)
     if image.mode in ("RGBA", "LA"):
@@ -203,6 +211,11 @@ def _small(image: Image.Image, scale: int) -> Image.Image:
         paper.alpha_composite(image.convert("RGBA"))
         image = paper
     return image.convert("RGB")
+
+
+def _thumbnail(image: Image.Image, scale: int) -> Image.Image:
+    image.thumbnail((scale, scale), Image.Resampling.BOX, reducing_gap=1.0)
+    return image
 
 
 def _stretched(image: Image.Image) -> Image.Image:

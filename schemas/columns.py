@@ -34,23 +34,42 @@ SOURCE_PATH = column(
 SOURCE_MEMBER = column(
     "source_member",
     pa.string(),
-    "name inside `source_path`, `row 7 of image` in a Parquet file (rows count from 0), null where the file is the image",
+    "name inside `source_path`, `row 7 of image` in a Parquet file, `row 7` in a list of addresses (rows count from 0), null where the "
+    "file is the image",
 )
 SOURCE_OFFSET = column(
     "source_offset",
     pa.int64(),
-    "first byte of the image, or of the damage, inside `source_path`; 0 in a Parquet file",
+    "first byte of the image, or of the damage, inside `source_path`; 0 in a Parquet file or a list",
     unit="bytes",
     null=False,
 )
-SOURCE_BYTES = column("source_bytes", pa.int64(), "length of the encoded image", unit="bytes", null=False)
+SOURCE_BYTES = column("source_bytes", pa.int64(), "length of the encoded image as it came", unit="bytes", null=False)
 URL = column("url", pa.string(), "address that the image was downloaded from, where the source kept it")
 
 # What came with the sample.
 IMAGE = column(
-    "image", IMAGE_TYPE, "the encoded image as it came, never re-encoded; `path` is its name in the source", source="datasets Image feature"
+    "image",
+    IMAGE_TYPE,
+    "the encoded image as it came, re-encoded only where ingest was asked to `resize`; `path` is its name in the source",
+    source="datasets Image feature",
 )
 ALT_TEXT = column("alt_text", pa.string(), "text that came with the image, Unicode NFC, outer whitespace removed")
+
+# The download.
+METADATA = column("metadata", pa.string(), "further columns of the list that the job names, as a JSON object")
+LISTED_HASH = column(
+    "listed_hash", pa.string(), "hash of the image as the list gives it, `sha256:...` or `md5:...`; the download was held against it"
+)
+FINAL_URL = column("final_url", pa.string(), "address that gave the last answer, after redirects; null where none did")
+HTTP_STATUS = column("http_status", pa.int32(), "status of the last answer", unit="HTTP status", source="RFC 9110")
+CONTENT_TYPE = column("content_type", pa.string(), "what the last answer said of itself; the bytes decide", source="RFC 9110")
+ATTEMPTS = column("attempts", pa.int32(), "how often the download was begun; 0 where the address was refused", unit="attempts")
+OPTED_OUT = column(
+    "opted_out", pa.string(), "directive by which the owner opted out; the image was then not read", source="X-Robots-Tag, Google"
+)
+ORIGINAL_WIDTH = column("original_width", pa.int32(), "width of the image as it came, as displayed, after EXIF rotation", unit="pixels")
+ORIGINAL_HEIGHT = column("original_height", pa.int32(), "height of the image as it came, as displayed, after EXIF rotation", unit="pixels")
 
 # Signals of the one decode.
 IMAGE_HASH = column("image_hash", pa.string(), "xxh3-128 of the encoded image", unit="32 hex digits")

@@ -24,6 +24,7 @@ FACTS = (c.NAMES_KEPT, c.NAMES_LOST, c.NAMES_ADDED, c.WORDS_ADDED, c.WORDS_UNSUP
 ENRICHMENT = (c.WORDS_SEEN, c.ENRICHED)
 CHECKED = (c.CAPTION_PERSONAL_DATA, *FACTS, c.CAPTION_CLIP_SCORE, *ENRICHMENT)
 MIXED = (c.TEXT, c.CAPTION_SOURCE, c.CAPTION_FAULT)
+DOWNLOAD = (c.FINAL_URL, c.HTTP_STATUS, c.CONTENT_TYPE, c.ATTEMPTS)
 EXITS = (c.EXIT, c.STEP, c.REASON, c.VALUE, c.THRESHOLD, c.ERROR, c.MERGED_INTO)
 
 IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT])
@@ -81,6 +82,22 @@ RECAPTIONER_DATA = pa.schema(
     ]
 )
 """A caption with its verdict, as a recaptioner is trained on it."""
+
+
+LISTED = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, c.METADATA, c.LISTED_HASH])
+"""A row of a list of addresses, before its image is there."""
+
+INGESTED = pa.schema([*LISTED, *DOWNLOAD, c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.ORIGINAL_WIDTH, c.ORIGINAL_HEIGHT])
+"""A sample of the ingest job: an image that was downloaded, with what its list says of it."""
+
+INGESTED_FRAGMENT = pa.schema([*INGESTED, c.OPTED_OUT, *EXITS])
+"""A committed split of a list: every row with its exit, image bytes only where kept."""
+
+INGESTED_LEDGER = pa.schema([field for field in INGESTED_FRAGMENT if field.name != c.IMAGE.name])
+"""One line for each row of a list: what its address came to, and by which door it left."""
+
+INGESTED_DEAD = pa.schema([*DEAD_LETTER, *DOWNLOAD])
+"""The dead letters of the ingest job."""
 
 
 def with_features(schema: pa.Schema) -> pa.Schema:

@@ -82,7 +82,7 @@ def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str
     kept_bytes = pc.call_function("sum", [pc.call_function("binary_length", [image.field("bytes")])]).as_py() or 0
     metadata = {**batch.schema.metadata, KEPT_BYTES: str(kept_bytes).encode()}
     key = metadata.pop(KEY).decode()
-    del metadata[ABOUT]
+    metadata.pop(ABOUT, None)
     whole = set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits})
     done = conform(whole.select([name for name in whole.schema.names if name in schema.names]), schema).replace_schema_metadata(metadata)
     fragments.write(folder, key, done)

@@ -77,6 +77,11 @@ def image_column(path: str, schema: pa.Schema, name: str) -> Column:
     return found
 
 
+def text_column(schema: pa.Schema, name: str) -> Column | None:
+    """Return the column ``name`` if it holds text, which is read as bytes, and None otherwise."""
+    return _fitting(schema, WORDS[0], name)
+
+
 def _fitting(schema: pa.Schema, role: str, name: str) -> Column | None:
     at = schema.get_field_index(name)
     kind = None if at < 0 else _image(schema.field(at).type) if role == IMAGE else _words(schema.field(at).type)
