@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 
 import apache_beam as beam
@@ -53,7 +53,7 @@ def pipeline(path: Path, scratch: Path, workers: int, *, pixels: bool) -> set[st
     job = Job(input=Input(path=str(path)), decode=Decoder(pixels=pixels), lid=None, captioner=captioner)
     annotations, judged = str(scratch / "annotate" / annotate_digest(job)), str(scratch / "judged")
     flags = [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"] if workers > 1 else []
-    with reaping() if workers > 1 else _alone(), beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *flags])) as laid:
+    with reaping() if workers > 1 else nullcontext(), beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *flags])) as laid:
         splits = graph.cut(laid, open_source(job.input, str(scratch)))
         keys = graph.annotate_splits(splits, job, annotations)
         rows = keys | beam.Map(embed.open_scored, annotations, None).with_output_types(pa.RecordBatch)
@@ -116,11 +116,6 @@ def _write(batch: pa.RecordBatch, folder: str) -> str:
 def _kept(batch: pa.RecordBatch) -> Iterator[str]:
     names, exits = (batch.column(field.name).to_pylist() for field in (c.SOURCE_MEMBER, c.EXIT))
     return (name for name, door in zip(names, exits, strict=True) if door is None)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    yield
 
 
 def main() -> None:

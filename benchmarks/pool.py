@@ -39,13 +39,10 @@ def _built(path: Path, samples: int, picture: Callable[[int], bytes]) -> Path:
 
 
 def _mixed(seed: int) -> bytes:
-    faults = {5: lambda: _photo(seed, (180, 240)), 13: lambda: _photo(seed, (1000, 300)), 21: _solid, 29: lambda: _photo(seed, (240, 240), 10)}
-    make = faults.get(seed % 32)
-    return make() if make else _photo(seed, _SHAPES[seed % len(_SHAPES)])
-
-
-def _solid() -> bytes:
-    return _encoded(Image.new("RGB", (1200, 900), (180, 40, 90)), 85)
+    if seed % 32 == 21:
+        return _encoded(Image.new("RGB", (1200, 900), (180, 40, 90)), quality=85)
+    faults = {5: ((180, 240), 85), 13: ((1000, 300), 85), 29: ((240, 240), 10)}
+    return _photo(seed, *faults.get(seed % 32, (_SHAPES[seed % len(_SHAPES)], 85)))
 
 
 def _photo(seed: int, size: tuple[int, int], quality: int = 85) -> bytes:
