@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from PIL import Image, features
@@ -66,6 +66,18 @@ _SCALED_AS_THEY_ARE = frozenset(("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "I",
 _READ_WHOLE = (WebPImageFile, AvifImageFile)
 """Readers that take the whole file at once, so that where they stop tells nothing."""
 _QUIET = threading.Lock()
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its image before any pixel is decoded."""
+
+    width: int
+    """Pixels, as displayed: EXIF orientation applied."""
+    height: int
+    image_format: str
+    animated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +103,16 @@ class Decoder:
     """Width times height at most (Pillow's ``MAX_IMAGE_PIXELS``: a quarter of a GiB as RGB)."""
     scale: int = 64
     """Pixels of the longer side after decoding at most: enough for colours, and JPEG decodes fast that small (ours)."""
+    pixels: bool = True
+    """Whether pixels are decoded; without, only headers are read, no rule on pixels is judged and a damaged body goes unnoticed (ours)."""
 
     def __call__(self, data: bytes) -> Decoded | Failure:
         """Decode one encoded image; see ``decode``."""
         return decode(data, max_pixels=self.max_pixels, scale=self.scale)
+
+    def look(self, data: bytes) -> Decoded | Header | Failure:
+        """Decode one encoded image, or read its header alone where no ``pixels`` are asked for."""
+        return self(data) if self.pixels else read_header(data, max_pixels=self.max_pixels)
 
 
 def decode(data: bytes, *, max_pixels: int, scale: int) -> Decoded | Failure:
@@ -108,13 +126,27 @@ def decode(data: bytes, *, max_pixels: int, scale: int) -> Decoded | Failure:
 
 def decode_shrunk(data: bytes, max_pixels: int, shrink: Shrink) -> Decoded | Failure:
     """Decode ``data`` as ``decode`` does, made smaller by ``shrink``, which may ask a JPEG for a draft."""
+    return _opened(data, max_pixels, lambda image: _decoded(image, shrink))
+
+
+def read_header(data: bytes, *, max_pixels: int) -> Header | Failure:
+    """Read what ``data`` says of itself, without its pixels: the values and failures of ``decode``, as far as a header tells them.
+
+    Not found are a body that is cut or damaged, and an orientation that PNG writes behind its pixels. Raises ``MemoryError`` and
+    nothing else. Safe in threads.
+    """
+    return _opened(data, max_pixels, _header)
+
+
+def _opened(data: bytes, max_pixels: int, work: Callable[[ImageFile], _Found]) -> _Found | Failure:
+    """Return what ``work`` makes of the image in ``data``, once its header is read and allows that."""
     if not data:
         return Failure("empty_file", "expected an encoded image, found 0 bytes")
     reader = next((reader for signature, reader in _READERS if signature.match(data)), None)
     if reader is None:
         return _not_an_image(data)
     with _no_warnings() if _may_warn(reader, data) else nullcontext():
-        return _decode(data, reader, max_pixels, shrink)
+        return _guarded(data, reader, max_pixels, work)
 
 
 def _not_an_image(data: bytes) -> Failure:
@@ -136,7 +168,7 @@ def _no_warnings() -> Generator[None]:
         yield
 
 
-def _decode(data: bytes, reader: type[ImageFile], max_pixels: int, shrink: Shrink) -> Decoded | Failure:
+def _guarded(data: bytes, reader: type[ImageFile], max_pixels: int, work: Callable[[ImageFile], _Found]) -> _Found | Failure:
     file, image = BytesIO(data), None
     try:
         pixels = _claimed_pixels(reader, data)
@@ -145,7 +177,7 @@ def _decode(data: bytes, reader: type[ImageFile], max_pixels: int, shrink: Shrin
             pixels = _header_pixels(image)
         if image is None or pixels > max_pixels:
             return Failure("too_many_pixels", f"expected at most {max_pixels} pixels, the header claims {pixels}")
-        return _decoded(image, shrink)
+        return work(image)
     except MemoryError:
         raise
     except Image.DecompressionBombError as error:
@@ -192,9 +224,17 @@ def _decoded(image: ImageFile, shrink: Shrink) -> Decoded:
     orientation = _orientation(image.info.get("exif"))
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
-    if orientation >= 5:
-        width, height = height, width
+    width, height = _displayed(width, height, orientation)
     return Decoded(np.array(small), width, height, str(image.format), animated)
+
+
+def _header(image: ImageFile) -> Header:
+    sides = _displayed(image.width, image.height, _orientation(image.info.get("exif")))
+    return Header(*sides, str(image.format), bool(getattr(image, "is_animated", False)))
+
+
+def _displayed(width: int, height: int, orientation: int) -> tuple[int, int]:
+    return (height, width) if orientation >= 5 else (width, height)
 
 
 def _small(image: Image.Image, shrink: Shrink) -> Image.Image:

@@ -24,6 +24,7 @@ from pipelines.pairs.looks import Looks
 from pipelines.pairs.source import Input
 from pipelines.readers import splits
 from pipelines.spine.commit import Output
+from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import digest
 from pipelines.spine.loaded import loaded
 from schemas import columns as c
@@ -34,6 +35,8 @@ from schemas.records import SCHEMA_VERSION
 Rule = Callable[[pa.RecordBatch], Verdict]
 Step = tuple[str, Rule]
 """The sentence of a step, and what judges the rows under way."""
+CONTENT = "Drop solid colours and tiny files"
+CONTENT_OF_HEADERS = "Drop tiny files (solid colours are not judged: decode.pixels is false)"
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def decisions(job: PairJob) -> list[Step]:
     """Return the rules on the stored signals, in order: the sentence of each step, and its filter. A rule without a signal is left out."""
     steps: list[tuple[object, str, Rule]] = [
         (True, "Drop images that are too small or too elongated", job.image_size),
-        (True, "Drop solid colours and tiny files", job.image_content),
+        (True, CONTENT if job.decode.pixels else CONTENT_OF_HEADERS, job.image_content),
         (job.blocklist.files, "Drop images that are on a blocklist", partial(_listed, job.blocklist)),
         (job.nsfw, "Drop images that show sexual content", job.not_safe),
         (job.face_detector, "Drop images that show faces", job.faces),
@@ -114,6 +117,18 @@ def decisions(job: PairJob) -> list[Step]:
 def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, least: float | None) -> Relevance:
     """Return the rule on ``score``; raises ``ValueError`` where the embedder has no threshold of its own and none is given."""
     return Relevance(embedder.name, least, score.name, limits.require_score)
+
+
+def refuse_blind_looks(job: PairJob) -> None:
+    """Raise ``ConfigError`` where ``decode.pixels`` is false and something of the job looks at pixels."""
+    looking = {
+        "embedder": job.embedder,
+        "nsfw": job.nsfw,
+        "face_detector": job.face_detector,
+        "a captioner that works from a description": job.looks.evidence,
+    }
+    if not job.decode.pixels and (found := [name for name, look in looking.items() if look]):
+        raise ConfigError(f"'decode.pixels' is false, but {' and '.join(found)} look at pixels: set it to true, or leave them out")
 
 
 def annotate_digest(job: PairJob) -> str:

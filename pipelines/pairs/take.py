@@ -19,7 +19,7 @@ from pipelines.spine.coder import to_ipc
 from pipelines.spine.commit import KEPT_BYTES
 from pipelines.spine.steps import under_way
 from schemas import columns as c
-from schemas.batches import conform, set_columns, undocumented
+from schemas.batches import conform, image_column, set_columns, undocumented
 from schemas.exits import KEPT
 
 
@@ -65,9 +65,7 @@ def _images(batch: pa.RecordBatch) -> pa.Array:
     names: list[str | None] = [None] * len(batch)
     for row, data, name in images_of(batch, mask, batch.schema.metadata[ABOUT].decode()):
         images[row], names[row] = data, name
-    return pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), pa.array(names, pa.string())], fields=list(c.IMAGE_TYPE), mask=pa.array(~mask)
-    )
+    return image_column(images, names)
 
 
 def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str:
