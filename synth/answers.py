@@ -160,6 +160,16 @@ def glance(data: bytes, split_id: str) -> Segment:
     return Segment(requests, frozenset(keys))
 
 
+def without(data: bytes, path: str, split_id: str, keys: Collection[str]) -> tuple[bytes, int]:
+    """Return ``data``, a segment of ``split_id``, without its answers to ``keys`` and half lines, and how many whole answers are left.
+
+    Raises ``EnvironmentFault`` where it is damaged anywhere but at its very end.
+    """
+    answers = [(key, answer) for key, answer in _read(data, path, split_id) if key not in keys]
+    header = data.split(b"\n", 1)[0] + b"\n"
+    return header + b"".join(_line({"key": key, **asdict(answer)}) for key, answer in answers), len(answers)
+
+
 def _line(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values, sort_keys=True).encode() + b"\n"
 

@@ -90,6 +90,10 @@ class CaptionerSpec:
         """Return the prompt, read once; raises ``ValueError`` where there is none."""
         return load_prompt(self.prompt or ("recaption_described" if self.endpoint == EMBEDDED else "recaption"))
 
+    def key(self, task: CaptionTask) -> str:
+        """Return the key under which the answer to ``task`` is stored."""
+        return _turn(self.template, task).key(self.chat.identity)
+
     def resolved(self) -> "CaptionerSpec":
         """Return the spec with the name of the one model that the endpoint serves, where it names none itself.
 
@@ -155,7 +159,7 @@ class ServedCaptioner:
 
         Raises ``EnvironmentFault`` when the server, and not a sample, is at fault; what it answered until then is stored.
         """
-        turns = [self._turn(task) for task in tasks]
+        turns = [_turn(self._prompt, task) for task in tasks]
         identity = self._client.spec.identity
         keys = [turn.key(identity) for turn in turns]
         distinct = dict(zip(keys, turns, strict=True))
@@ -174,9 +178,10 @@ class ServedCaptioner:
         """End the client's thread; a worker that ends need not."""
         self._client.close()
 
-    def _turn(self, task: CaptionTask) -> Turn:
-        text = self._prompt.fill(task.alt_text, task.evidence)
-        return Turn(text, ((mime_type(task.image_format), task.image),) if self._prompt.seen == "image" else ())
+
+def _turn(prompt: Prompt, task: CaptionTask) -> Turn:
+    text = prompt.fill(task.alt_text, task.evidence)
+    return Turn(text, ((mime_type(task.image_format), task.image),) if prompt.seen == "image" else ())
 
 
 def _free(outcome: Answer | Failure) -> Answer | Failure:

@@ -12,7 +12,7 @@ from filters.decode import Decoder
 from filters.signals import measure
 from pipelines.pairs.looks import Looks
 from pipelines.readers.splits import Split, read
-from pipelines.spine import fragments
+from pipelines.spine import forgotten, fragments
 from pipelines.spine.steps import run_step, start
 from schemas import columns as c
 from schemas.batches import conform
@@ -81,18 +81,18 @@ def read_split(split: Split, corpus: str, source_license: str) -> pa.RecordBatch
 
 
 def write_annotations(batch: pa.RecordBatch, folder: str) -> str:
-    """Commit ``batch`` without its images and return its key."""
+    """Commit ``batch`` without its images, and without anything of what was taken down, and return its key."""
     key = batch.schema.metadata[KEY].decode()
-    fragments.write(folder, key, conform(batch.drop_columns([c.IMAGE.name]), ANNOTATION))
+    fragments.write(folder, key, forgotten.leave(conform(batch.drop_columns([c.IMAGE.name]), ANNOTATION), folder))
     return key
 
 
 def open_annotations(key: str, folder: str) -> pa.RecordBatch:
-    """Return the annotations of the split ``key``."""
+    """Return the annotations of the split ``key``; what was taken down since they were written has left."""
     path = fragments.find(folder, key)
     if path is None:
         raise EnvironmentFault(
             f"no annotations of split {key} in {folder}: they were removed while the run was going; run the same command again"
         )
-    batch = fragments.read(path)
+    batch = forgotten.leave(fragments.read(path), folder)
     return batch.replace_schema_metadata({**batch.schema.metadata, KEY: key.encode(), ABOUT: path.encode()})

@@ -32,6 +32,8 @@ THUMBNAIL = 256
 class Card:
     """One sample on the page."""
 
+    place: str
+    """``split_id:row``, by which the card is found again where the sample is taken down."""
     alt_text: str
     caption: str | None
     exit: str
@@ -78,7 +80,8 @@ class Pages:
         return [row for turn in zip_longest(*piles) for row in turn if row is not None]
 
     def _card(self, row: dict[str, Any]) -> Card:
-        return Card(row["alt_text"] or "", row.get("caption"), row["exit"], _why(row), _source(row), self._thumbnail(_image(row)))
+        place = f"{row['split_id']}:{row['row']}"
+        return Card(place, row["alt_text"] or "", row.get("caption"), row["exit"], _why(row), _source(row), self._thumbnail(_image(row)))
 
     def _thumbnail(self, data: bytes | None) -> str | None:
         decoded = None if data is None else decode(data, max_pixels=self.job.decode.max_pixels, scale=THUMBNAIL)

@@ -14,7 +14,7 @@ from pipelines.pairs.annotate import ABOUT, COMMITTED, KEY
 from pipelines.pairs.duplicates import without_twins
 from pipelines.pairs.embed import with_scores
 from pipelines.pairs.images import images_of
-from pipelines.spine import fragments
+from pipelines.spine import forgotten, fragments
 from pipelines.spine.coder import to_ipc
 from pipelines.spine.commit import KEPT_BYTES
 from pipelines.spine.steps import under_way
@@ -53,6 +53,7 @@ def open_split(decided: pa.RecordBatch, key: str, scored: str | None) -> pa.Reco
     """Return annotations, scores and decisions side by side, with the images of the rows under way read again."""
     annotations = with_scores(fragments.read(decided.schema.metadata[ABOUT].decode()), decided.schema.metadata[KEY].decode(), scored)
     both = set_columns(annotations, dict(zip(decided.schema.names, decided.columns, strict=True)), decided.schema)
+    both = forgotten.take_down(both, forgotten.is_taken_down(both))  # annotations and scores on disk may be older than the list
     metadata = {**decided.schema.metadata, KEY: key.encode()}
     batch = set_columns(both, without_twins(both)).replace_schema_metadata(metadata)
     return set_columns(batch, {c.IMAGE.name: _images(batch)})

@@ -13,12 +13,12 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
 
-from pipelines.spine import fragments, funnel, identity, storage
+from pipelines.spine import forgotten, fragments, funnel, identity, storage
 from pipelines.spine.shards import Layout, ShardPlan, WrittenShard, plan, write_shard
 from pipelines.spine.steps import FUNNEL
 from schemas.exits import EnvironmentFault
 
-MANIFEST, FUNNEL_FILE = "manifest.json", "funnel.json"
+MANIFEST, FUNNEL_FILE, CARD = "manifest.json", "funnel.json", "README.md"
 KEPT_BYTES = b"kept_bytes"
 """Footer key: image bytes of the kept rows, from which shards are planned."""
 ROW_BYTES = 1024
@@ -119,6 +119,13 @@ def read_manifest(run: str) -> dict[str, Any] | None:
     return json.loads(storage.read(path)) if storage.exists(path) else None
 
 
+def write_manifest(run: str, manifest: Mapping[str, Any]) -> str:
+    """Write the manifest of ``run`` and return its path."""
+    path = storage.join(run, MANIFEST)
+    storage.write(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    return path
+
+
 def _list(keys: list[str], how: Commit) -> Iterator[tuple[int, str, list[str]]]:
     ordered = sorted(set(keys), key=lambda key: identity.order(how.output.seed, key))
     storage.remove(storage.temporaries(how.pass_folder, ordered))
@@ -195,13 +202,13 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
     files = [asdict(file) for shard in written for file in shard.files]
     _remove_all_but({file["path"] for file in files}, how)
     pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run, captions), **dict(further)}
+    if CARD in pages:
+        pages[CARD] = forgotten.stated(pages[CARD], funnel.taken_down(whole))
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
     storage.remove(storage.temporaries(how.run))
     manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "captions": captions, "files": files}
-    path = storage.join(how.run, MANIFEST)
-    storage.write(path, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
-    return path
+    return write_manifest(how.run, manifest)
 
 
 def _remove_all_but(names: Collection[str], how: Commit) -> None:

@@ -32,6 +32,20 @@ def write(folder: str, key: str, batch: pa.RecordBatch) -> str:
     return path
 
 
+def replace(path: str, batch: pa.RecordBatch) -> str:
+    """Put ``batch`` in the place of the fragment ``path``, with the same key and metadata of its own, and return its path.
+
+    The new one is written before the old one goes.
+    """
+    data = to_parquet(batch)
+    folder, _, _ = path.rpartition("/")
+    new = storage.join(folder, f"{key_of(path)}.{xxhash.xxh3_128_hexdigest(data)}.parquet")
+    storage.write(new, data)
+    if new != path:
+        storage.remove([path])
+    return new
+
+
 def to_parquet(batch: pa.RecordBatch) -> pa.Buffer:
     """Return ``batch`` as Parquet: encoded images as they are, everything else under zstd."""
     sink = pa.BufferOutputStream()
@@ -92,8 +106,12 @@ def read(path: str) -> pa.RecordBatch:
         raise EnvironmentFault(
             f"fragment {path} does not match the hash in its name: it was changed or damaged; remove it and run the same command again"
         )
-    table = pq.read_table(pa.BufferReader(data), use_threads=False).combine_chunks()
-    batches = table.to_batches()
+    return one_batch(pq.read_table(pa.BufferReader(data), use_threads=False))
+
+
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """Return the rows of ``table`` as one batch, also where there is none."""
+    batches = table.combine_chunks().to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 

@@ -1,7 +1,7 @@
 """Compaction: fragments become the shards of a run, samples for the trainer, ledger and dead letters beside them."""
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -109,10 +109,35 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
                 tables[name].write(take_rows(batch, rows))
             told.append(counts(batch))
             doors.update(exits)
-            spent.update(_spent(batch))
+            spent.update(spent_in(batch))
             captions.update(_captions(take_rows(batch, np.asarray(exits == KEPT, np.bool_))))
     files = tuple(table.written() for table in tables.values())
     return WrittenShard(files, tuple(funnel.total(told)), dict(sorted(doors.items())), dict(sorted(spent.items())), dict(captions))
+
+
+def rewrite(run: str, relative: str, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> WrittenFile:
+    """Write the file ``relative`` of ``run`` anew, each row group as ``change`` leaves it: whole, or not at all."""
+    path, rows = storage.join(run, relative), 0
+    with storage.parquet(path) as old, storage.writing(path) as file:
+        hashing, schema = _Hashing(file), old.schema_arrow
+        with pq.ParquetWriter(hashing, schema, **fragments.parquet_options(schema)) as writer:
+            for group in range(old.num_row_groups):
+                batch = change(fragments.one_batch(old.read_row_group(group, use_threads=False)))
+                if len(batch):
+                    writer.write_table(pa.Table.from_batches([batch], schema), row_group_size=len(batch))
+                rows += len(batch)
+    return WrittenFile(relative, rows, hashing.size, hashing.hexdigest())
+
+
+def describe(run: str, relative: str) -> WrittenFile:
+    """Return what the manifest has to say of the file ``relative`` of ``run`` as it lies there."""
+    path = storage.join(run, relative)
+    with storage.parquet(path) as file:
+        rows = file.metadata.num_rows
+    hashing = xxhash.xxh3_128()
+    with storage.open_file(path) as file:
+        size = sum(hashing.update(piece) or len(piece) for piece in iter(lambda: file.read(2**20), b""))
+    return WrittenFile(relative, rows, size, hashing.hexdigest())
 
 
 def _rows_of(batch: pa.RecordBatch, exits: npt.NDArray[np.object_], layout: Layout) -> dict[str, npt.NDArray[np.bool_]]:
@@ -124,7 +149,8 @@ def _rows_of(batch: pa.RecordBatch, exits: npt.NDArray[np.object_], layout: Layo
     return {"samples": kept & ~described, "described": kept & described, "ledger": every, "dead": exits == DEAD}
 
 
-def _spent(batch: pa.RecordBatch) -> dict[str, float]:
+def spent_in(batch: pa.RecordBatch) -> dict[str, float]:
+    """Return what the answers of the rows of ``batch`` cost, by the columns of ``SPENT`` that it has."""
     return {name: pc.call_function("sum", [batch.column(name)]).as_py() or 0 for name in SPENT if name in batch.schema.names}
 
 

@@ -1,0 +1,230 @@
+"""Take rows out of what lies on disk: of the fragments of passes, and of the tables, sums and pages of a finished run.
+
+Every file is replaced whole, and what was done once is found done: after a kill the same call goes on where it stopped.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.duplicates import Member, gather
+from filters.words import normalised
+from pipelines.spine import forgotten, fragments, funnel, shards, storage
+from pipelines.spine.commit import CARD, FUNNEL_FILE, KEPT_BYTES, write_manifest
+from pipelines.spine.forgotten import Forgotten
+from pipelines.spine.tables import PLACE, Run, places_of
+from schemas import columns as c
+from schemas.batches import set_columns, take_rows
+from schemas.records import TWINS
+
+JOURNAL = "taking-down.json"
+"""Lies in a run from the first file that is rewritten until the manifest stands: places and file names, no content."""
+LOOK = "look.html"
+LOOKED_AT = (*forgotten.NAMES, *PLACE, c.REASON.name, c.ALT_TEXT.name, *(about.name for about in TWINS))
+"""Columns that tell whether a row has to go, or has to lose an alt text."""
+_CARD = re.compile(r'[ \t]*<li [^>]*\bid="([^"]*)".*?</li>\n?', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Twins:
+    """What a representative stands for, once rows that were merged into it are gone: the columns of ``TWINS``."""
+
+    alt_texts: tuple[str, ...]
+    alt_text_count: int
+    duplicate_count: int
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What is taken out, wherever it lies."""
+
+    listed: Forgotten
+    places: frozenset[str] = frozenset()
+    """``split_id:row`` of rows that go, for tables and passes that name no sample."""
+    twins: Mapping[str, Twins] = field(default_factory=dict[str, Twins])
+    """What representatives that stay stand for from now on, by their place."""
+    texts: frozenset[str] = frozenset()
+    """Alt texts of the rows that go, normalised."""
+    allowed: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By place, those of ``texts`` that a row keeps: others that stay have them too."""
+
+    def names(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Return which rows of ``batch`` go, shape (n,)."""
+        return self.listed.names(batch) | forgotten.is_in(places_of(batch), self.places)
+
+    def concerns(self, batch: pa.RecordBatch) -> bool:
+        """Tell whether a row of ``batch``, which holds some of ``LOOKED_AT``, is to be changed."""
+        going = self.names(batch)
+        if c.REASON.name in batch.schema.names:
+            going &= ~forgotten.is_taken_down(batch)
+        return bool(going.any()) or any(True for _ in self._changed_twins(batch))
+
+    def scrubbed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return ``batch`` with nothing but hashes and exits in the rows that go."""
+        return forgotten.take_down(self._with_twins(batch), self.names(batch))
+
+    def without(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return ``batch`` without the rows that go."""
+        return take_rows(self._with_twins(batch), ~self.names(batch))
+
+    def _with_twins(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        changed = dict(self._changed_twins(batch))
+        if not changed:
+            return batch
+        columns: dict[str, pa.Array] = {}
+        for about in TWINS:
+            values = batch.column(about.name).to_pylist()
+            for row, twins in changed.items():
+                values[row] = getattr(twins, about.name)
+            columns[about.name] = pa.array(values, about.type)
+        return set_columns(batch, columns, batch.schema)
+
+    def _changed_twins(self, batch: pa.RecordBatch) -> Iterator[tuple[int, Twins]]:
+        """Yield the rows that stay and lose an alt text, each with what it has from now on."""
+        if c.DUPLICATE_COUNT.name not in batch.schema.names or not (self.twins or self.texts):
+            return
+        places = places_of(batch)
+        texts = batch.column(c.ALT_TEXTS.name)
+        suspect = forgotten.is_in(places, self.twins)
+        suspect[np.unique(_parents(texts)[forgotten.is_in(texts.flatten(), self.texts)])] = True
+        for row in np.flatnonzero(suspect & ~self.names(batch)).tolist():
+            place = places[row].as_py()
+            twins = self.twins.get(place) or self._superseded(batch, row, self.allowed.get(place, frozenset()))
+            if twins != _twins_in(batch, row):
+                yield row, twins
+
+    def _superseded(self, batch: pa.RecordBatch, row: int, allowed: Collection[str]) -> Twins:
+        """Return what is left to a row of a fragment that decisions of another time stand in: the run's ledger knows no such twins."""
+        own = normalised(batch.column(c.ALT_TEXT.name)[row].as_py() or "")
+        known = _twins_in(batch, row)
+        kept = tuple(text for text in known.alt_texts if text not in self.texts or text == own or text in allowed)
+        return replace(known, alt_texts=kept, alt_text_count=known.alt_text_count - len(known.alt_texts) + len(kept))
+
+
+def _twins_in(batch: pa.RecordBatch, row: int) -> Twins:
+    texts, *numbers = (batch.column(about.name)[row].as_py() for about in TWINS)
+    return Twins(tuple(texts or ()), *numbers)
+
+
+def _parents(lists: pa.Array) -> npt.NDArray[np.int64]:
+    return pc.call_function("list_parent_indices", [lists]).to_numpy(zero_copy_only=False)
+
+
+def twins_of(representative: Mapping[str, Any], members: Iterable[Mapping[str, Any]]) -> Twins:
+    """Return what ``representative`` stands for with ``members`` alone merged into it; both are rows of a ledger."""
+    rows = [(representative, (1.0,)), *((member, (0.0,)) for member in members)]
+    group = gather([Member(row[c.SPLIT_ID.name], row[c.ROW.name], row[c.ALT_TEXT.name], quality) for row, quality in rows])
+    return Twins(group.alt_texts, group.alt_text_count, group.rows - 1)
+
+
+def erase_in_pass(folder: str, what: Erasure) -> int:
+    """Rewrite the fragments in ``folder`` that hold something of ``what``, and return how many; half files of killed writers go too."""
+    storage.remove(storage.temporaries(folder))
+    rewritten = 0
+    for path in storage.list_files(folder):
+        if not concerned(path, what):
+            continue
+        old = fragments.read(path)
+        new = _with_kept_bytes(what.scrubbed(old))
+        if not new.equals(old, check_metadata=True):
+            fragments.replace(path, new)
+            rewritten += 1
+    return rewritten
+
+
+def concerned(path: str, what: Erasure) -> bool:
+    """Tell whether the fragment ``path`` may hold something of ``what``; a file that is none is removed."""
+    try:
+        with storage.parquet(path) as file:
+            names = [name for name in LOOKED_AT if name in file.schema_arrow.names]
+            return what.concerns(fragments.one_batch(file.read(names, use_threads=False)))
+    except pa.ArrowInvalid:  # what a killed writer left half is no fragment, and nobody can say what it holds
+        storage.remove([path])
+        return False
+
+
+def _with_kept_bytes(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return ``batch`` with its footer's sum of image bytes brought up to date, where it has one."""
+    metadata = dict(batch.schema.metadata or {})
+    if KEPT_BYTES not in metadata:
+        return batch
+    lengths = pc.call_function("binary_length", [batch.column(c.IMAGE.name).field("bytes")])
+    valid = pc.call_function("if_else", [batch.column(c.IMAGE.name).is_valid(), lengths, pa.scalar(0, lengths.type)])
+    size = pc.call_function("sum", [valid]).as_py() or 0
+    return batch.replace_schema_metadata({**metadata, KEPT_BYTES: str(size).encode()})
+
+
+def files_concerned(run: Run, what: Erasure) -> list[str]:
+    """Return the files of ``run`` that hold something of ``what``, those of the ledger last: it alone tells what remains to be done."""
+    parts = ((part.path, what.concerns(part.batch)) for table in run.tables for part in run.scan(table, LOOKED_AT))
+    return list(dict.fromkeys(path for path, is_concerned in parts if is_concerned))
+
+
+def erase_in_run(run: Run, what: Erasure, files: Iterable[str]) -> None:
+    """Rewrite ``files`` of ``run``, then its sums and pages, and its manifest last."""
+    entries = {entry["path"]: entry for entry in run.manifest["files"]}
+    for path in files:
+        if any(what.concerns(part.batch) for part in run.parts(path, LOOKED_AT)):
+            entries[path] = asdict(shards.rewrite(run.folder, path, what.scrubbed if _is_ledger(path) else what.without))
+        else:  # rewritten before a kill
+            entries[path] = asdict(shards.describe(run.folder, path))
+    for table in run.tables:
+        storage.remove(storage.temporaries(storage.join(run.folder, table)))
+    whole, places, spent = _recount(run)
+    _write_pages(run, whole, places)
+    spent = {name: spent[name] for name in run.manifest.get("spent", {})}
+    ordered = [entries[entry["path"]] for entry in run.manifest["files"]]
+    write_manifest(run.folder, {**run.manifest, "exits": funnel.exits(whole), "spent": spent, "files": ordered})
+
+
+def _recount(run: Run) -> tuple[list[funnel.StepCount], set[str], dict[str, float]]:
+    """Return what the ledger says: the funnel, the places of the rows that were taken down, and what answers cost."""
+    exits, places, spent = Counter[funnel.Exit](), set[str](), Counter[str]()
+    for part in run.scan("ledger", [*PLACE, c.EXIT.name, c.STEP.name, c.REASON.name, *shards.SPENT]):
+        exits.update(forgotten.exits_of(part.batch))
+        places.update(take_places(part.batch, forgotten.is_taken_down(part.batch)))
+        spent.update(shards.spent_in(part.batch))
+    whole = funnel.recount([count.step for count in run.funnel()], exits)
+    funnel.check(whole, run.folder)
+    return whole, places, {name: round(spent[name], 3) for name in shards.SPENT}
+
+
+def take_places(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> list[str]:
+    """Return the places of the rows of ``mask``, shape (n,)."""
+    return places_of(take_rows(batch.select(PLACE), mask)).to_pylist()
+
+
+def _write_pages(run: Run, whole: list[funnel.StepCount], places: Collection[str]) -> None:
+    storage.write(storage.join(run.folder, FUNNEL_FILE), funnel.dumps(whole) + b"\n")
+    card, look = (storage.join(run.folder, name) for name in (CARD, LOOK))
+    if storage.exists(card):
+        storage.write(card, forgotten.stated(storage.read(card), funnel.taken_down(whole)))
+    if storage.exists(look):
+        storage.write(look, without_cards(storage.read(look), places))
+    storage.remove(storage.temporaries(run.folder))
+
+
+def without_cards(page: bytes, places: Collection[str]) -> bytes:
+    """Return ``look.html`` without the cards of the rows at ``places``; a page whose cards bear no place loses all of them."""
+    text = page.decode()
+    text = _CARD.sub(lambda card: "" if card[1] in places else card[0], text)
+    nameless = re.compile(r"[ \t]*<li (?![^>]*\bid=).*?</li>\n?", re.DOTALL)
+    return (nameless.sub("", text) if places else text).encode()
+
+
+def _is_ledger(path: str) -> bool:
+    return path.split("/")[0] == "ledger"
+
+
+def read_journal(run: Run) -> dict[str, Any]:
+    """Return what a take-down that did not come to its end still has to do in ``run``; empty where there is none."""
+    path = storage.join(run.folder, JOURNAL)
+    return json.loads(storage.read(path)) if storage.exists(path) else {"answered": [], "files": [], "representatives": {}}
