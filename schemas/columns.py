@@ -141,7 +141,10 @@ PROMPT_VERSION = column("prompt_version", pa.string(), "version in the header of
 SEEN = column("seen", pa.string(), "what the captioner had before it: `image`, or `description` (labels and text found in the image)")
 SEEN_IMAGE, SEEN_DESCRIPTION = "image", "description"
 FINISH_REASON = column(
-    "finish_reason", pa.string(), "why the server stopped: stop, length, content_filter", source="OpenAI chat completions"
+    "finish_reason",
+    pa.string(),
+    "why the server stopped, in its own words: stop, length, content_filter, eos_token, ...",
+    source="OpenAI chat completions",
 )
 PROMPT_TOKENS = column(
     "prompt_tokens",

@@ -220,8 +220,9 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("kept", 4, lambda asked: near_copy(asked.alt_text, 1)),
     ("empty", 3, lambda asked: asked.chance.choice(("", " \n ", "...", "12 345", "🙂"))),
     ("thinking", 4, lambda asked: asked.chance.choice(THOUGHTS).format(scene(asked.chance))),
-    ("length", 2, lambda asked: scene(asked.chance)[:25]),
-    ("content_filter", 2, lambda asked: scene(asked.chance)[:25]),
+    ("length", 4, lambda asked: scene(asked.chance)[:25]),
+    ("content_filter", 4, lambda asked: scene(asked.chance)[:25]),
+    ("abort", 4, lambda asked: scene(asked.chance)),
     ("refusal", 5, lambda asked: asked.chance.choice(REFUSALS)),
     ("too_long", 3, lambda asked: invented(asked.chance, asked.chance.choice((801, 1200)))),
     ("repetition", 4, lambda asked: stuck(asked.chance)),
@@ -231,10 +232,13 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("copy", 4, lambda asked: near_copy(asked.alt_text, 0)),
     ("captioner_failed", 3, lambda _: None),
 )
-"""What becomes of a caption, how often in a hundred, and who writes it. ``length`` and ``content_filter`` are finish reasons.
+"""What becomes of a caption, how often in a hundred, and who writes it. ``length``, ``content_filter`` and ``abort`` are finish reasons.
 
 Copies of very long alt texts come out too long, and copies of very short ones have no room for a letter more.
 """
+
+
+CUT = ("length", "content_filter", "abort")
 
 
 def kind_of(alt_text: str, image: bytes, instructions: str = "") -> tuple[str, Callable[[Request], str | None], Request]:
@@ -254,6 +258,6 @@ def caption_of(alt_text: str, image: bytes, instructions: str = "") -> str | Non
 
 
 def finish_reason_of(alt_text: str, image: bytes) -> str | None:
-    """Return why the served model stopped: mostly ``stop``, sometimes not stated."""
+    """Return why the served model stopped: mostly ``stop``, in the words of several servers, sometimes not stated."""
     kind, _, request = kind_of(alt_text, image)
-    return kind if kind in ("length", "content_filter") else request.chance.choice(("stop", "stop", "stop", None))
+    return kind if kind in CUT else request.chance.choice(("stop", "stop", "stop", "eos_token", "end_turn", None))

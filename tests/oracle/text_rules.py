@@ -75,10 +75,13 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
     words = words_of(caption)
     repeats, stuck = most_repeats(words), longest_stutter(words)
     echoed = longest_common_run(words, words_of(instructions))
+    ended = (finish_reason or "").lower()
     checks: list[tuple[str, bool, float | None]] = [
         ("empty", not has_letter(caption), None),
         ("thinking", holds_control_token(caption), None),
-        ("truncated", finish_reason not in ("stop", None), None),
+        ("truncated", ended in ("length", "max_tokens"), None),
+        ("content_filter", ended == "content_filter", None),
+        ("unknown_finish", ended not in ("", "stop", "eos", "eos_token", "end_turn", "stop_sequence"), None),
         ("refusal", is_refusal(caption), None),
         ("too_long", len(caption) > 800, len(caption)),
         ("repetition", repeats >= 3, repeats),
