@@ -168,8 +168,12 @@ SCENES = (
 
 
 THOUGHTS = (
-    "<think>The picture shows something.</think>{}", "The picture shows something.\n</think>\n{}", "<think>\nFirst, I look at",
-    "<answer>{}</answer>", "{}</answer>", "<|begin_of_box|>{}<|end_of_box|>", "{}<|im_end|>", "<|assistant|>\n{}",
+    "<think>\nFirst, I look at", "{}</answer>", "<answer>{}", "<|begin_of_box|>{}", "{}<|im_end|>", "<|assistant|>\n{}",
+    "It is <|begin_of_box|>{}<|end_of_box|>",
+)  # fmt: skip
+WRAPPED = (
+    "<think>The picture shows something.</think>{}", "The picture shows something.\n</think>\n{}", "<answer>{}</answer>\n",
+    "<think>So?</think>\n<answer>{}</answer>", "<|begin_of_box|>{}<|end_of_box|>", "</think><answer>{}</answer>",
 )  # fmt: skip
 
 
@@ -218,6 +222,7 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("kept", 3, lambda asked: asked.chance.choice(ALMOST_STUCK)),
     ("kept", 3, lambda asked: echo(asked, 7)),
     ("kept", 4, lambda asked: near_copy(asked.alt_text, 1)),
+    ("kept", 4, lambda asked: asked.chance.choice(WRAPPED).format(scene(asked.chance))),
     ("empty", 3, lambda asked: asked.chance.choice(("", " \n ", "...", "12 345", "🙂"))),
     ("thinking", 4, lambda asked: asked.chance.choice(THOUGHTS).format(scene(asked.chance))),
     ("length", 4, lambda asked: scene(asked.chance)[:25]),

@@ -97,6 +97,17 @@ def has_letter(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
 
+def without_tags(answer: str) -> str:
+    """Return what is left when a thought that is closed, and a pair of tags around all the rest, are taken away."""
+    if answer.count("</think>") == 1 and answer.find("<think>") <= answer.find("</think>"):
+        answer = answer.split("</think>")[1]
+    for opening, closing in (("<answer>", "</answer>"), ("<|begin_of_box|>", "<|end_of_box|>")):
+        bare = answer.strip()
+        if bare.startswith(opening) and bare.endswith(closing) and bare.count(opening) == bare.count(closing) == 1:
+            answer = bare[len(opening) : -len(closing)]
+    return answer
+
+
 def holds_control_token(caption: str) -> bool:
     """Say whether the caption holds a tag of thinking or answer, or a name of printed characters between ``<|`` and ``|>``."""
     names = [piece.partition("|>") for piece in caption.split("<|")[1:]]
