@@ -144,7 +144,10 @@ def is_refusal(caption: str) -> bool:
 
 def begins(said: str, openings: tuple[str, ...]) -> bool:
     """Say whether a sentence begins with one of ``openings``, and not with a longer word."""
-    return any(said.startswith(o) and not (o[-1].isascii() and said[len(o) : len(o) + 1].isalpha()) for o in openings)
+    return any(
+        said.startswith(o) and not (o[-1].isascii() and said[len(o) : len(o) + 1].isalpha() and said[len(o) : len(o) + 1].isascii())
+        for o in openings
+    )
 
 
 def length_of(words: list[str]) -> float:
