@@ -20,6 +20,10 @@ from schemas import columns as c
 from schemas.batches import strings
 from schemas.exits import Rule, Verdict, judge
 
+WHOLE = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
+"""What servers say of an answer that the model ended itself: OpenAI and vLLM, TGI, Anthropic's API and gateways to it."""
+CUT = ("length", "max_tokens")
+"""What they say of one that ran into the limit."""
 _CONTROL_TOKEN = re.compile(r"</?(?:think|answer)>|<\|[^\s|<>]+\|>")
 """What the chat formats of GLM-4.1V, GLM-4.5V and Qwen set around thinking, answers, boxes and turns (ours)."""
 
@@ -31,7 +35,7 @@ class CaptionRules:
     Where the rules measure in words, a character of an unspaced script counts for half a word (``filters.words.weights``).
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     max_chars: int = 800
     """Characters at most (ours)."""
@@ -44,6 +48,9 @@ class CaptionRules:
     """Consecutive words shared with the prompt's instructions that make an echo: 8 words in English, 16 characters in Chinese (ours)."""
     max_similarity: float = 0.95
     """Similarity to the alt text at most, 0-1 (ours)."""
+    whole: tuple[str, ...] = WHOLE
+    """Finish reasons, casefolded, of a whole answer; none stated counts as whole. ``length`` and ``max_tokens`` are ``truncated``,
+    ``content_filter`` is a reason of its own, and every other one is ``unknown_finish`` until it is listed here (ours)."""
     refusals: tuple[str, ...] = OPENINGS
     """How a refusal begins, casefolded, with a straight apostrophe, unless the sentence names a work (``filters.refusals``)."""
     unsure_refusals: tuple[str, ...] = UNSURE
@@ -56,7 +63,7 @@ class CaptionRules:
         """
         texts = [normalised(text) for text in strings(batch.column(c.CAPTION.name))]
         alts = [normalised(text) for text in strings(batch.column(c.ALT_TEXT.name))]
-        cut_short = [reason not in (None, "stop") for reason in batch.column(c.FINISH_REASON.name).to_pylist()]
+        ends = [reason.casefold() for reason in strings(batch.column(c.FINISH_REASON.name))]
         similar = [copy_similarity(text, alt) if text else None for text, alt in zip(texts, alts, strict=True)]
         rules = self._rules(texts, instructions)
         close = np.array(similar, np.float64)
@@ -64,7 +71,9 @@ class CaptionRules:
             len(texts),
             Rule("empty", ~where(has_letter, texts)),
             Rule("thinking", where(_CONTROL_TOKEN.search, texts)),
-            Rule("truncated", np.array(cut_short, np.bool_)),
+            Rule("truncated", where(CUT.__contains__, ends)),
+            Rule("content_filter", where("content_filter".__eq__, ends)),
+            Rule("unknown_finish", where(lambda end: end not in ("", *self.whole), ends)),
             *rules,
             Rule("copy", close > self.max_similarity, close, self.max_similarity),
             added={c.COPY_SIMILARITY.name: pa.array(similar, c.COPY_SIMILARITY.type)},

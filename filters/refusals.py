@@ -28,13 +28,15 @@ _SENTENCE = re.compile(r"[^.!?。！？\n]*")
 _WITHIN_WORD = re.compile("[a-z][a-z]")
 _WORK = (
     r"(?:\w+[ -]){0,4}(?:painting|poster|print|lithograph|etching|engraving|drawing|sketch|sculpture|mural|song|album|single|film|movie|"
-    r"novel|book|play|sign|sticker|greeting card|t-?shirt|mug|cartoon|comic|logo|watercolou?r|oil|tapestry|record|game|series|installation)\b"
+    r"novel|book|play|sign|sticker|greeting card|t-?shirt|mug|cartoon|comic|logo|watercolou?r|oil|tapestry|record|game|series)\b"
 )
 _NAMES_A_WORK = re.compile(rf"(?:,|\bis|\bwas|[-|:(])\s*(?:an?|the|by|\d{{4}})\b\s*{_WORK}|,\s*(?:by\b|oil\b|\d{{4}})|\bby [a-z]+ [a-z]+,")
 _TRADE = re.compile(
     r"\b(?:see|view|assist|help|provide|describe|description|identify|process|access|"
     r"generate|create|fulfil+|comply|answer|determine|"
-    r"recogni[sz]e|analy[sz]e|caption|tell|display|load|look|interpret|complete|rewrite|share|offer|read|verify|"
+    r"recogni[sz]e|analy[sz]e|caption|tell|display|load|"
+    r"look|interpret|complete|"
+    r"rewrite|share|offer|read|verify|"
     r"images?|pictures?|photos?|photographs?|request|content|text|guidelines|policy|language model|assistant|"
     r"i (?:can't|cannot|am|have|do)|there is (?:no|nothing|little))\b"
     "|看|描述|提供|识别|协助|帮助|帮您|帮你|回答|生成|处理|访问|图片|图像|照片|画面|加载|视觉|模型|助手|智能|无法|不能|不便|请求|内容|画像"

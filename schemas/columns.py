@@ -166,12 +166,16 @@ MINHASH = column(
 
 # The caption.
 CAPTION = column("caption", pa.string(), "what the captioner wrote, Unicode NFC", source="paper 3.1")
+UNWRAPPED = column("unwrapped", pa.bool_(), "the answer held a closed thought, or tags around the caption, which were taken off")
 CAPTION_MODEL = column("caption_model", pa.string(), "model name and revision that wrote the caption")
 PROMPT_VERSION = column("prompt_version", pa.string(), "version in the header of the prompt file")
 SEEN = column("seen", pa.string(), "what the captioner had before it: `image`, or `description` (labels and text found in the image)")
 SEEN_IMAGE, SEEN_DESCRIPTION = "image", "description"
 FINISH_REASON = column(
-    "finish_reason", pa.string(), "why the server stopped: stop, length, content_filter", source="OpenAI chat completions"
+    "finish_reason",
+    pa.string(),
+    "why the server stopped, in its own words: stop, length, content_filter, eos_token, ...",
+    source="OpenAI chat completions",
 )
 PROMPT_TOKENS = column(
     "prompt_tokens",

@@ -18,10 +18,29 @@ from tests.scripted_server import Call, Reply, answer, completion
 
 TWIN, SAME_URL, SMALL, CUT, REFUSED = 16, 17, 18, 19, 20
 """An exact twin of sample 3, another image at the address of sample 5, and samples that leave by a rule, as dead, and for their caption."""
-PLACES = (
-    "Amsterdam Bergen Cordoba Dresden Edinburgh Florence Granada Hamburg Innsbruck Jena Krakow Lisbon Malmo Nantes Oslo Porto Quito Riga "
-    "Seville Turin Utrecht"
-).split()
+PLACES = [
+    "Amsterdam",
+    "Bergen",
+    "Cordoba",
+    "Dresden",
+    "Edinburgh",
+    "Florence",
+    "Granada",
+    "Hamburg",
+    "Innsbruck",
+    "Jena",
+    "Krakow",
+    "Lisbon",
+    "Malmo",
+    "Nantes",
+    "Oslo",
+    "Porto",
+    "Quito",
+    "Riga",
+    "Seville",
+    "Turin",
+    "Utrecht",
+]
 
 
 def text(number: int) -> str:
@@ -76,12 +95,21 @@ READ, RULE, EXACT, NEAR, END = "Read", "Judge", "Merge exact duplicates", "Merge
 def lay(output: Path, splits: Mapping[str, Sequence[dict]], layout: Layout | None = None) -> Laid:
     """Commit rows by hand as a run of a pipeline with near-duplicates: a fragment and a shard for each split, and its annotations."""
     passes = ["annotate/a", "take/t"]
-    known = {"corpus": "c", "source_license": "l", "source_path": "/pool.tar", "source_offset": 0, "source_bytes": 1, "image_format": "JPEG"}
+    known = {
+        "corpus": "c",
+        "source_license": "l",
+        "source_path": "/pool.tar",
+        "source_offset": 0,
+        "source_bytes": 1,
+        "image_format": "JPEG",
+    }
     written = []
     run = output / "captions" / "run"
     for number, (split, some) in enumerate(splits.items()):
         whole = [{**known, "split_id": split, "row": n, **row} for n, row in enumerate(some)]
-        early = [{k: v for k, v in row.items() if k in ANNOTATION.names and k not in ("exit", "step", "reason", "merged_into")} for row in whole]
+        early = [
+            {k: v for k, v in row.items() if k in ANNOTATION.names and k not in ("exit", "step", "reason", "merged_into")} for row in whole
+        ]
         reading = funnel.dumps([funnel.StepCount(READ, len(whole), len(whole))])
         fragments.write(str(output / passes[0]), split, from_rows(early, ANNOTATION).replace_schema_metadata({FUNNEL: reading}))
         told = funnel.dumps(by_hand(whole))
@@ -92,7 +120,9 @@ def lay(output: Path, splits: Mapping[str, Sequence[dict]], layout: Layout | Non
     identity = {"run_id": "run", "pipeline": "captions", "passes": passes}
     commit._finish(
         written,
-        Commit(str(output / passes[1]), (), str(run), layout or Layout(RECAPTIONED, LEDGER, DEAD_LETTER), Limits(), Output(), identity, pages),
+        Commit(
+            str(output / passes[1]), (), str(run), layout or Layout(RECAPTIONED, LEDGER, DEAD_LETTER), Limits(), Output(), identity, pages
+        ),
     )
     return Laid(output, run)
 

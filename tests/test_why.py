@@ -144,7 +144,14 @@ def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path, capsys: p
 def merged(number: int, into: tuple[str, int], step: str = finished.NEAR) -> dict:
     target = {"split_id": into[0], "row": into[1]}
     reason = "exact_duplicate" if step == finished.EXACT else "near_duplicate_image"
-    return {"sample_id": f"{number:032x}", "alt_text": f"text {number}", "exit": "merged", "step": step, "reason": reason, "merged_into": target}
+    return {
+        "sample_id": f"{number:032x}",
+        "alt_text": f"text {number}",
+        "exit": "merged",
+        "step": step,
+        "reason": reason,
+        "merged_into": target,
+    }
 
 
 def test_a_chain_of_merges_is_followed_to_the_last_representative(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

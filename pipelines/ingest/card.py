@@ -1,11 +1,12 @@
 """The pages of a finished run: the resolved job, and the dataset card."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import yaml
 
 from pipelines.ingest.job import Job
-from pipelines.spine.config import to_plain
+from pipelines.spine.config import resolved
 
 
 @dataclass(frozen=True)
@@ -14,16 +15,9 @@ class Pages:
 
     job: Job
 
-    def __call__(self, run: str) -> dict[str, bytes]:  # noqa: ARG002  what the pages hold does not depend on where the run lies
+    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  the pages hold the job alone
         """Return ``job.yaml`` and the dataset card of ``run``."""
         return {"job.yaml": resolved(self.job), "README.md": card(self.job).encode()}
-
-
-def resolved(job: Job) -> bytes:
-    """Return ``job`` as YAML with every default spelled out; the output folder is where the file lies and stays out."""
-    plain = to_plain(job)
-    del plain["output"]["folder"]
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
 
 
 def card(job: Job) -> str:

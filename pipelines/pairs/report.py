@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
@@ -15,7 +14,7 @@ from filters.decode import decode
 from pipelines.pairs.rules import PairJob
 from pipelines.readers.fetch import fetch
 from pipelines.spine import storage
-from pipelines.spine.config import to_plain
+from pipelines.spine.config import resolved
 from schemas.batches import draw
 from schemas.exits import DEAD, KEPT
 from schemas.protocols import Failure
@@ -102,13 +101,6 @@ def adds(captions: Mapping[str, int]) -> str:
     }
     told = ", ".join(f"{captions.get(kind, 0):,} {what}" for kind, what in said.items())
     return f"Of {sum(captions.values()):,} kept captions: {told}."
-
-
-def resolved(job: PairJob) -> bytes:
-    """Return ``job`` as YAML with every default spelled out; the output folder is where the file lies and stays out."""
-    plain = to_plain(job)
-    del plain["output"]["folder"]
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
 
 
 def _first_ledger(run: str) -> list[dict[str, Any]]:

@@ -122,9 +122,10 @@ def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, 
 def refuse_blind_looks(job: PairJob) -> None:
     """Raise ``ConfigError`` where ``decode.pixels`` is false and something of the job looks at pixels."""
     looking = {
-        "embedder": job.embedder,
+        "embedder": job.embedders,
         "nsfw": job.nsfw,
         "face_detector": job.face_detector,
+        "near_image": job.looks.perceptual,
         "a captioner that works from a description": job.looks.evidence,
     }
     if not job.decode.pixels and (found := [name for name, look in looking.items() if look]):

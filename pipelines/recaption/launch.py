@@ -66,6 +66,9 @@ def run(plan: Plan, command: flags.Command) -> int:
             progress.shown(_watched(plan) if command.is_local else None),  # cuts the input: a dead server is told of first
         ):
             execute(plan, CaptionerOnEndpoint(captioner, plan.answers, command.workers), command)
+    elif not plan.job.output.keep_fragments:
+        with storage.locked(plan.lock):
+            commit.let_go(graph.commit_of(plan))
     print(summary(plan))
     return 0
 

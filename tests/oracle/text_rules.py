@@ -75,10 +75,13 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
     words = words_of(caption)
     repeats, stuck = most_repeats(words), longest_stutter(words)
     echoed = longest_common_run(words, words_of(instructions))
+    ended = (finish_reason or "").lower()
     checks: list[tuple[str, bool, float | None]] = [
         ("empty", not has_letter(caption), None),
         ("thinking", holds_control_token(caption), None),
-        ("truncated", finish_reason not in ("stop", None), None),
+        ("truncated", ended in ("length", "max_tokens"), None),
+        ("content_filter", ended == "content_filter", None),
+        ("unknown_finish", ended not in ("", "stop", "eos", "eos_token", "end_turn", "stop_sequence"), None),
         ("refusal", is_refusal(caption), None),
         ("too_long", len(caption) > 800, len(caption)),
         ("repetition", repeats >= 3, repeats),
@@ -92,6 +95,17 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
 def has_letter(text: str) -> bool:
     """Say whether any character is a letter, of whatever script."""
     return any(character.isalpha() for character in text)
+
+
+def without_tags(answer: str) -> str:
+    """Return what is left when a thought that is closed, and a pair of tags around all the rest, are taken away."""
+    if answer.count("</think>") == 1 and answer.find("<think>") <= answer.find("</think>"):
+        answer = answer.split("</think>")[1]
+    for opening, closing in (("<answer>", "</answer>"), ("<|begin_of_box|>", "<|end_of_box|>")):
+        bare = answer.strip()
+        if bare.startswith(opening) and bare.endswith(closing) and bare.count(opening) == bare.count(closing) == 1:
+            answer = bare[len(opening) : -len(closing)]
+    return answer
 
 
 def holds_control_token(caption: str) -> bool:
@@ -130,7 +144,10 @@ def is_refusal(caption: str) -> bool:
 
 def begins(said: str, openings: tuple[str, ...]) -> bool:
     """Say whether a sentence begins with one of ``openings``, and not with a longer word."""
-    return any(said.startswith(o) and not (o[-1].isascii() and said[len(o) : len(o) + 1].isalpha()) for o in openings)
+    return any(
+        said.startswith(o) and not (o[-1].isascii() and said[len(o) : len(o) + 1].isalpha() and said[len(o) : len(o) + 1].isascii())
+        for o in openings
+    )
 
 
 def length_of(words: list[str]) -> float:
