@@ -51,6 +51,7 @@ bench: env
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.shard_writing
 	$(BIN)/python -m benchmarks.embedding
+	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.near_image
 
 docs: env

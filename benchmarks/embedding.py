@@ -27,12 +27,13 @@ TEXT = "boats on a lake"
 Work = Callable[[Sequence[bytes]], npt.NDArray[np.float32]]
 
 
-def make_weights(path: Path) -> Path:
-    """Write random weights of ViT-B/32 to ``path`` unless they are there, and return it."""
+def make_weights(folder: Path, model: str) -> Path:
+    """Write random weights of ``model`` below ``folder`` unless they are there, and return their path."""
+    path = folder / f"{model.lower()}.pt"
     if not path.exists():
         open_clip, torch = import_open_clip()
         torch.manual_seed(0)
-        torch.save(open_clip.create_model("ViT-B-32").state_dict(), path)
+        torch.save(open_clip.create_model(model).state_dict(), path)
     return path
 
 
@@ -74,7 +75,7 @@ def main() -> None:
     options = _parser().parse_args()
     with tarfile.open(pool.build(options.folder, options.samples)) as tar:
         images = [file.read() for member in tar if member.name.endswith(".jpg") and (file := tar.extractfile(member))]
-    weights = make_weights(options.folder / "vit-b-32.pt")
+    weights = make_weights(options.folder, "ViT-B-32")
     clip = ClipSpec(weights=str(weights), micro_batch=options.batch, device=options.device).load()
     works: dict[str, Work] = {"bare loop": bare_loop(weights, options.batch, options.device), "ours": ours(clip)}
     text = np.repeat(clip.embed_texts([TEXT]), len(images), axis=0)

@@ -14,23 +14,18 @@ import numpy.typing as npt
 import pyarrow as pa
 from rapidfuzz import fuzz
 
+from filters.refusals import OPENINGS, UNSURE, is_refusal
 from filters.words import has_letter, measured, normalised, weights, where, words
 from schemas import columns as c
 from schemas.batches import strings
 from schemas.exits import Rule, Verdict, judge
 
-REFUSALS = (
-    "i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i can not", "i'm unable", "i am unable", "i'm not able",
-    "as an ai", "as a language model", "unfortunately, i", "unable to",
-    "抱歉", "对不起", "很抱歉", "我无法", "我不能", "作为一个", "作为ai",
-)  # fmt: skip
-"""How a refusal begins, casefolded, with a straight apostrophe (ours)."""
-
+WHOLE = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
+"""What servers say of an answer that the model ended itself: OpenAI and vLLM, TGI, Anthropic's API and gateways to it."""
+CUT = ("length", "max_tokens")
+"""What they say of one that ran into the limit."""
 _CONTROL_TOKEN = re.compile(r"</?(?:think|answer)>|<\|[^\s|<>]+\|>")
 """What the chat formats of GLM-4.1V, GLM-4.5V and Qwen set around thinking, answers, boxes and turns (ours)."""
-
-_SAME_WORD = re.compile("[a-z][a-z]")
-_LEADING_QUOTES = re.compile(r"\A[\s\"'`‘’“”„‚«»‹›「」『』＂＇]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +35,7 @@ class CaptionRules:
     Where the rules measure in words, a character of an unspaced script counts for half a word (``filters.words.weights``).
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 5
 
     max_chars: int = 800
     """Characters at most (ours)."""
@@ -53,8 +48,13 @@ class CaptionRules:
     """Consecutive words shared with the prompt's instructions that make an echo: 8 words in English, 16 characters in Chinese (ours)."""
     max_similarity: float = 0.95
     """Similarity to the alt text at most, 0-1 (ours)."""
-    refusals: tuple[str, ...] = REFUSALS
-    """How a refusal begins, casefolded, with a straight apostrophe (ours)."""
+    whole: tuple[str, ...] = WHOLE
+    """Finish reasons, casefolded, of a whole answer; none stated counts as whole. ``length`` and ``max_tokens`` are ``truncated``,
+    ``content_filter`` is a reason of its own, and every other one is ``unknown_finish`` until it is listed here (ours)."""
+    refusals: tuple[str, ...] = OPENINGS
+    """How a refusal begins, casefolded, with a straight apostrophe, unless the sentence names a work (``filters.refusals``)."""
+    unsure_refusals: tuple[str, ...] = UNSURE
+    """How refusals begin and titles do too: what follows has to tell of seeing, describing or helping."""
 
     def __call__(self, batch: pa.RecordBatch, *, instructions: str) -> Verdict:
         """Return for each row the first rule that its caption breaks; ``instructions`` is the prompt's own text.
@@ -63,7 +63,7 @@ class CaptionRules:
         """
         texts = [normalised(text) for text in strings(batch.column(c.CAPTION.name))]
         alts = [normalised(text) for text in strings(batch.column(c.ALT_TEXT.name))]
-        cut_short = [reason not in (None, "stop") for reason in batch.column(c.FINISH_REASON.name).to_pylist()]
+        ends = [reason.casefold() for reason in strings(batch.column(c.FINISH_REASON.name))]
         similar = [copy_similarity(text, alt) if text else None for text, alt in zip(texts, alts, strict=True)]
         rules = self._rules(texts, instructions)
         close = np.array(similar, np.float64)
@@ -71,7 +71,9 @@ class CaptionRules:
             len(texts),
             Rule("empty", ~where(has_letter, texts)),
             Rule("thinking", where(_CONTROL_TOKEN.search, texts)),
-            Rule("truncated", np.array(cut_short, np.bool_)),
+            Rule("truncated", where(CUT.__contains__, ends)),
+            Rule("content_filter", where("content_filter".__eq__, ends)),
+            Rule("unknown_finish", where(lambda end: end not in ("", *self.whole), ends)),
             *rules,
             Rule("copy", close > self.max_similarity, close, self.max_similarity),
             added={c.COPY_SIMILARITY.name: pa.array(similar, c.COPY_SIMILARITY.type)},
@@ -85,18 +87,12 @@ class CaptionRules:
         runs = measured(_longest_run, terms)
         echo = self._echo(terms, _folded_words(normalised(instructions)))
         return [
-            Rule("refusal", where(self._is_refusal, texts)),
+            Rule("refusal", where(lambda text: is_refusal(text, self.refusals, self.unsure_refusals), texts)),
             Rule("too_long", chars > self.max_chars, chars, self.max_chars),
             Rule("repetition", times >= self.repeat_times, times, self.repeat_times),
             Rule("repetition", runs >= self.repeat_ngram, runs, self.repeat_ngram),
             Rule("prompt_echo", echo >= self.echo_words, echo, self.echo_words),
         ]
-
-    def _is_refusal(self, text: str) -> bool:
-        folded = _LEADING_QUOTES.sub("", text.casefold().replace("’", "'"))
-        opening = max((o for o in self.refusals if folded.startswith(o)), key=len, default="")
-        # "As an airliner lands" begins like "as an AI", and goes on within the word.
-        return bool(opening) and not _SAME_WORD.match(folded, len(opening) - 1)
 
     def _echo(self, terms: Sequence[Sequence[str]], prompt: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return shape (n,): the length in words of the longest run shared with ``prompt``, 0 where it is no echo."""

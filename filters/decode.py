@@ -10,11 +10,12 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from PIL import Image, features
@@ -46,6 +47,8 @@ _READERS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = (
     (re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImageFile),
     *(((re.compile(rb"....ftyp(?:avi[fs]|m[is]f1)", re.DOTALL), AvifImageFile),) if features.check("avif") else ()),
 )
+Shrink = Callable[[Image.Image], Image.Image]
+"""Returns an image, whose mode can be scaled, smaller or as it is."""
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*<[!?a-zA-Z]")
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _ORIENTATION = 0x0112
@@ -63,6 +66,18 @@ _SCALED_AS_THEY_ARE = frozenset(("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "I",
 _READ_WHOLE = (WebPImageFile, AvifImageFile)
 """Readers that take the whole file at once, so that where they stop tells nothing."""
 _QUIET = threading.Lock()
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its image before any pixel is decoded."""
+
+    width: int
+    """Pixels, as displayed: EXIF orientation applied."""
+    height: int
+    image_format: str
+    animated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +103,16 @@ class Decoder:
     """Width times height at most (Pillow's ``MAX_IMAGE_PIXELS``: a quarter of a GiB as RGB)."""
     scale: int = 64
     """Pixels of the longer side after decoding at most: enough for colours, and JPEG decodes fast that small (ours)."""
+    pixels: bool = True
+    """Whether pixels are decoded; without, only headers are read, no rule on pixels is judged and a damaged body goes unnoticed (ours)."""
 
     def __call__(self, data: bytes) -> Decoded | Failure:
         """Decode one encoded image; see ``decode``."""
         return decode(data, max_pixels=self.max_pixels, scale=self.scale)
+
+    def look(self, data: bytes) -> Decoded | Header | Failure:
+        """Decode one encoded image, or read its header alone where no ``pixels`` are asked for."""
+        return self(data) if self.pixels else read_header(data, max_pixels=self.max_pixels)
 
 
 def decode(data: bytes, *, max_pixels: int, scale: int) -> Decoded | Failure:
@@ -100,13 +121,32 @@ def decode(data: bytes, *, max_pixels: int, scale: int) -> Decoded | Failure:
     Failures: ``empty_file``, ``html`` (or any other markup), ``not_an_image``, ``too_many_pixels`` (from the header,
     before memory is taken), ``truncated``, ``undecodable``. Raises ``MemoryError`` and nothing else. Safe in threads.
     """
+    return decode_shrunk(data, max_pixels, partial(_thumbnail, scale=scale))
+
+
+def decode_shrunk(data: bytes, max_pixels: int, shrink: Shrink) -> Decoded | Failure:
+    """Decode ``data`` as ``decode`` does, made smaller by ``shrink``, which may ask a JPEG for a draft."""
+    return _opened(data, max_pixels, lambda image: _decoded(image, shrink))
+
+
+def read_header(data: bytes, *, max_pixels: int) -> Header | Failure:
+    """Read what ``data`` says of itself, without its pixels: the values and failures of ``decode``, as far as a header tells them.
+
+    Not found are a body that is cut or damaged, and an orientation that PNG writes behind its pixels. Raises ``MemoryError`` and
+    nothing else. Safe in threads.
+    """
+    return _opened(data, max_pixels, _header)
+
+
+def _opened(data: bytes, max_pixels: int, work: Callable[[ImageFile], _Found]) -> _Found | Failure:
+    """Return what ``work`` makes of the image in ``data``, once its header is read and allows that."""
     if not data:
         return Failure("empty_file", "expected an encoded image, found 0 bytes")
     reader = next((reader for signature, reader in _READERS if signature.match(data)), None)
     if reader is None:
         return _not_an_image(data)
     with _no_warnings() if _may_warn(reader, data) else nullcontext():
-        return _decode(data, reader, max_pixels, scale)
+        return _guarded(data, reader, max_pixels, work)
 
 
 def _not_an_image(data: bytes) -> Failure:
@@ -128,7 +168,7 @@ def _no_warnings() -> Generator[None]:
         yield
 
 
-def _decode(data: bytes, reader: type[ImageFile], max_pixels: int, scale: int) -> Decoded | Failure:
+def _guarded(data: bytes, reader: type[ImageFile], max_pixels: int, work: Callable[[ImageFile], _Found]) -> _Found | Failure:
     file, image = BytesIO(data), None
     try:
         pixels = _claimed_pixels(reader, data)
@@ -137,7 +177,7 @@ def _decode(data: bytes, reader: type[ImageFile], max_pixels: int, scale: int) -
             pixels = _header_pixels(image)
         if image is None or pixels > max_pixels:
             return Failure("too_many_pixels", f"expected at most {max_pixels} pixels, the header claims {pixels}")
-        return _decoded(image, scale)
+        return work(image)
     except MemoryError:
         raise
     except Image.DecompressionBombError as error:
@@ -178,24 +218,32 @@ def _header_pixels(image: ImageFile) -> int:
     return pixels
 
 
-def _decoded(image: ImageFile, scale: int) -> Decoded:
+def _decoded(image: ImageFile, shrink: Shrink) -> Decoded:
     width, height, animated = image.width, image.height, bool(getattr(image, "is_animated", False))
-    small = _small(image, scale)
+    small = _small(image, shrink)
     orientation = _orientation(image.info.get("exif"))
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
-    if orientation >= 5:
-        width, height = height, width
+    width, height = _displayed(width, height, orientation)
     return Decoded(np.array(small), width, height, str(image.format), animated)
 
 
-def _small(image: Image.Image, scale: int) -> Image.Image:
+def _header(image: ImageFile) -> Header:
+    sides = _displayed(image.width, image.height, _orientation(image.info.get("exif")))
+    return Header(*sides, str(image.format), bool(getattr(image, "is_animated", False)))
+
+
+def _displayed(width: int, height: int, orientation: int) -> tuple[int, int]:
+    return (height, width) if orientation >= 5 else (width, height)
+
+
+def _small(image: Image.Image, shrink: Shrink) -> Image.Image:
     """Return ``image`` as RGB, scaled where its values mix as they should: not as palette, key colour or 16 bit."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode not in _SCALED_AS_THEY_ARE or "transparency" in image.info:
         image = image.convert("L" if image.mode == "1" and "transparency" not in image.info else "RGBA")
-    image.thumbnail((scale, scale), Image.Resampling.BOX, reducing_gap=1.0)
+    image = shrink(image)
     if image.mode in ("I", "F"):
         image = _stretched(image)
     if image.mode in ("RGBA", "LA"):
@@ -203,6 +251,11 @@ def _small(image: Image.Image, scale: int) -> Image.Image:
         paper.alpha_composite(image.convert("RGBA"))
         image = paper
     return image.convert("RGB")
+
+
+def _thumbnail(image: Image.Image, scale: int) -> Image.Image:
+    image.thumbnail((scale, scale), Image.Resampling.BOX, reducing_gap=1.0)
+    return image
 
 
 def _stretched(image: Image.Image) -> Image.Image:

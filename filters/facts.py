@@ -55,7 +55,7 @@ class FactsKept:
     New names are flagged in ``names_added``; they are a reason only with ``drop_new_names``.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     drop_new_names: bool = False
     """Whether a proper name that neither alt text nor evidence holds ends a caption (ours)."""
@@ -128,6 +128,5 @@ def _columns(facts: Sequence[Facts | None]) -> dict[str, pa.Array]:
     """Return the columns of ``schemas.records.FACTS``; null where there is nothing to compare."""
     lists = (c.NAMES_KEPT, c.NAMES_LOST, c.NAMES_ADDED, c.WORDS_ADDED, c.WORDS_UNSUPPORTED)
     columns = {field.name: pa.array([f and getattr(f, field.name) for f in facts], field.type) for field in lists}
-    enriched = [f and bool(f.words_added) for f in facts]
     echo = [f and not f.words_added and not f.words_unsupported for f in facts]
-    return {**columns, c.ENRICHED.name: pa.array(enriched, pa.bool_()), c.ECHO.name: pa.array(echo, pa.bool_())}
+    return {**columns, c.ECHO.name: pa.array(echo, pa.bool_())}

@@ -52,8 +52,10 @@ def to_arrow(places: Places) -> pa.Array:
 
 def from_arrow(column: pa.Array) -> Places:
     """Return the places in a column without nulls."""
-    whole: Any = np.frombuffer(column.buffers()[1], "S20") if len(column) else np.empty(0, "S20")
-    return whole[column.offset : column.offset + len(column)]
+    if not len(column):
+        return np.empty(0, "S20")
+    whole: Any = np.frombuffer(column.buffers()[1], "S20", count=column.offset + len(column))  # what a stream brings is padded
+    return whole[column.offset :]
 
 
 def bucket_batch(found: Buckets, places: Places) -> pa.RecordBatch:

@@ -42,12 +42,12 @@ THRESHOLDS: Mapping[str, Threshold] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Relevance:
-    """Drops pairs whose score is too low. Reads one column of scores, which must be those of ``model``.
+    """Drops pairs whose score is too low. Reads one column of scores, and ``clip_model``, which says whose they are.
 
     Raises ``ValueError`` for a model without a calibrated threshold where ``min_score`` is not given.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     model: str = "conse"
     """Name of the model that scored, as its spec says it: `conse`, `ViT-B-32/openai`."""
@@ -76,13 +76,25 @@ class Relevance:
         return THRESHOLDS[self.model].min_score if self.min_score is None else self.min_score
 
     def __call__(self, batch: pa.RecordBatch) -> Verdict:
-        """Return ``irrelevant`` (value: the cosine) for each row, or ``no_score`` where one is required."""
+        """Return ``irrelevant`` (value: the cosine) for each row, or ``no_score`` where one is required.
+
+        Raises ``EnvironmentFault`` where the scores are another model's: no sample is to blame, and the threshold means nothing to them.
+        """
+        self._refuse_others(batch)
         scores = numbers(batch.column(self.score)).round(DECIMALS)  # a float32 0.7 lies below 0.7
         return judge(
             len(batch),
             Rule("no_score", np.isnan(scores) & self.require_score),
             Rule("irrelevant", scores < self.threshold, scores, self.threshold),
         )
+
+    def _refuse_others(self, batch: pa.RecordBatch) -> None:
+        others = sorted(set(batch.column(c.CLIP_MODEL.name).drop_null().to_pylist()) - {self.model})
+        if others:
+            raise EnvironmentFault(
+                f"expected scores by {self.model} in {self.score}, found those of {', '.join(others)}, whose scale is another; "
+                "name the model that scored, or score the pairs again"
+            )
 
 
 def score(

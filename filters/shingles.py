@@ -9,6 +9,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,9 @@ from filters.words import UNSPACED, normalised
 LENGTH = 3
 """Words of a shingle (ours). text-dedup, datatrove and Data-Juicer take five, for documents: an alt text of ten words has
 six of those, and one word that differs spoils five of them."""
-CHUNK = 1 << 17
-"""Code points that are worked on at once, unless one text has more (ours): an array of them fits into a cache of 1 MiB."""
+CHUNK = 1 << 15
+"""Code points that are worked on at once, unless one text has more (ours). Arrays of twice as many are returned to the system and
+faulted in again each time, which costs half as much as the work on them (measured)."""
 
 _UNSPACED_TOO = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
 """Thai and Lao, Tibetan, Burmese, Khmer: no spaces tell their words apart either."""
@@ -48,8 +50,8 @@ def shingles(texts: Sequence[str]) -> Iterator[Shingles]:
     """Yield the shingles of ``texts``, of some texts at a time and in their order.
 
     Texts are compared in NFC and casefolded, by their letters, digits and marks alone; a character of a script without
-    spaces is a word by itself. A shingle depends on its three words and on nothing else, so that it is the same number in
-    every process and on every machine. Two others have one number with a chance of 2**-32.
+    spaces is a word by itself. A shingle depends on its three words and on nothing else: it is the same number in every
+    process and on every machine whose Python knows their characters. Two others have one number with a chance of 2**-32.
     """
     folded = [normalised(text).casefold() for text in texts]
     for span in spans(map(len, folded), CHUNK):
@@ -79,17 +81,29 @@ def mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 def _of_chunk(texts: Sequence[str]) -> Shingles:
     points = np.frombuffer("\n".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
-    kinds = _kinds()[points]
+    kinds = _kinds().take(points)
     letters = kinds != _SEPARATOR
     starts = letters.copy()
     starts[1:] &= (kinds[1:] == _ALONE) | (kinds[:-1] != _LETTER)
     counts, words = _counts(np.flatnonzero(starts), kinds, texts)
-    rows = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
-    hashes = _hashes(points[letters], starts[letters])
-    inside = rows[: len(hashes)] == rows[len(rows) - len(hashes) :]
-    keys = np.sort(rows[: len(hashes)][inside] << _HALF | hashes[inside])
-    keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
-    return Shingles(keys.astype(np.uint32), np.bincount((keys >> _HALF).astype(np.int64), minlength=len(texts)), words)
+    hashes = _hashes(np.compress(letters, points), np.compress(letters, starts))
+    rows = np.repeat(np.arange(len(texts)), counts)
+    first, last = rows[: len(hashes)], rows[len(rows) - len(hashes) :]
+    return Shingles(*_distinct(hashes[first == last], first[first == last], len(texts)), words)
+
+
+def _distinct(
+    values: npt.NDArray[np.uint32], rows: npt.NDArray[np.int64], count: int
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Return the distinct values of each row, ascending, and how many it has; ``rows`` ascends.
+
+    Each row is sorted by itself, which is thirteen times as fast as all of them at once under their numbers.
+    """
+    ends = np.cumsum(np.bincount(rows, minlength=count)).tolist()
+    for begin, end in pairwise([0, *ends]):
+        values[begin:end].sort()
+    kept = np.append(True, (values[1:] != values[:-1]) | (rows[1:] != rows[:-1]))[: len(values)]
+    return np.compress(kept, values), np.bincount(np.compress(kept, rows), minlength=count)
 
 
 def _counts(
@@ -103,8 +117,8 @@ def _counts(
     return counts, (counts - np.diff(alone, prepend=0) / 2).astype(np.float32)
 
 
-def _hashes(points: npt.NDArray[np.uint32], starts: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Return 32 bits for each run of three words of the characters ``points``, of which some start a word.
+def _hashes(points: npt.NDArray[np.uint32], starts: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint32]:
+    """Return a hash for each run of three words of the characters ``points``, of which some start a word.
 
     A run is a polynomial over its characters; that of any run is a difference of two sums from the beginning.
     """
@@ -112,7 +126,8 @@ def _hashes(points: npt.NDArray[np.uint32], starts: npt.NDArray[np.bool_]) -> np
     sums = np.append(np.uint64(0), np.cumsum(terms, dtype=np.uint64))
     first = np.append(np.flatnonzero(starts), len(points))
     begin = first[: max(len(first) - LENGTH, 0)]
-    return mixed((sums[first[LENGTH:]] - sums[begin]) * _powers(_INVERSE, max(len(points), CHUNK))[begin]) >> _HALF
+    whole = mixed((sums[first[LENGTH:]] - sums[begin]) * _powers(_INVERSE, max(len(points), CHUNK))[begin])
+    return (whole >> _HALF).astype(np.uint32)
 
 
 @cache

@@ -6,7 +6,7 @@ import cv2
 import pyarrow as pa
 import xxhash
 
-from filters.decode import Decoded, Decoder
+from filters.decode import Decoded, Decoder, Header
 from schemas import columns as c
 from schemas.exits import Addition
 from schemas.protocols import Failure, Pixels
@@ -18,11 +18,13 @@ def measure(images: Sequence[bytes | None], decoder: Decoder) -> tuple[Addition,
     """Decode each of n encoded images once and return their signals and pixels.
 
     The addition has the columns of ``schemas.records.SIGNALS`` and the failures of ``filters.decode``; a null image has
-    null signals and no failure. The pixels are n arrays (h, w, 3), uint8 RGB, None where there is no image.
+    null signals and no failure. The pixels are n arrays (h, w, 3), uint8 RGB, None where there is no image, and all None with a null
+    ``colour_std`` where the decoder reads headers alone.
     """
-    outcomes = [None if image is None else decoder(image) for image in images]
+    outcomes = [None if image is None else decoder.look(image) for image in images]
     signals = [
-        _signals(image, o) if image is not None and isinstance(o, Decoded) else None for image, o in zip(images, outcomes, strict=True)
+        None if image is None or o is None or isinstance(o, Failure) else _signals(image, o)
+        for image, o in zip(images, outcomes, strict=True)
     ]
     failures = [o if isinstance(o, Failure) else None for o in outcomes]
     addition = Addition(
@@ -39,7 +41,8 @@ def colour_std(pixels: Pixels) -> float:
     return round(float(deviations.max()), 4)
 
 
-def _signals(image: bytes, decoded: Decoded) -> tuple[str, str, int, int, bool, float]:
+def _signals(image: bytes, found: Decoded | Header) -> tuple[str, str, int, int, bool, float | None]:
     """Return the signals of one image in the order of ``_COLUMNS``."""
     hashed = xxhash.xxh3_128_hexdigest(image)
-    return hashed, decoded.image_format, decoded.width, decoded.height, decoded.animated, colour_std(decoded.pixels)
+    spread = colour_std(found.pixels) if isinstance(found, Decoded) else None
+    return hashed, found.image_format, found.width, found.height, found.animated, spread

@@ -34,23 +34,42 @@ SOURCE_PATH = column(
 SOURCE_MEMBER = column(
     "source_member",
     pa.string(),
-    "name inside `source_path`, `row 7 of image` in a Parquet file (rows count from 0), null where the file is the image",
+    "name inside `source_path`, `row 7 of image` in a Parquet file, `row 7` in a list of addresses (rows count from 0), null where the "
+    "file is the image",
 )
 SOURCE_OFFSET = column(
     "source_offset",
     pa.int64(),
-    "first byte of the image, or of the damage, inside `source_path`; 0 in a Parquet file",
+    "first byte of the image, or of the damage, inside `source_path`; 0 in a Parquet file or a list",
     unit="bytes",
     null=False,
 )
-SOURCE_BYTES = column("source_bytes", pa.int64(), "length of the encoded image", unit="bytes", null=False)
+SOURCE_BYTES = column("source_bytes", pa.int64(), "length of the encoded image as it came", unit="bytes", null=False)
 URL = column("url", pa.string(), "address that the image was downloaded from, where the source kept it")
 
 # What came with the sample.
 IMAGE = column(
-    "image", IMAGE_TYPE, "the encoded image as it came, never re-encoded; `path` is its name in the source", source="datasets Image feature"
+    "image",
+    IMAGE_TYPE,
+    "the encoded image as it came, re-encoded only where ingest was asked to `resize`; `path` is its name in the source",
+    source="datasets Image feature",
 )
 ALT_TEXT = column("alt_text", pa.string(), "text that came with the image, Unicode NFC, outer whitespace removed")
+
+# The download.
+METADATA = column("metadata", pa.string(), "further columns of the list that the job names, as a JSON object")
+LISTED_HASH = column(
+    "listed_hash", pa.string(), "hash of the image as the list gives it, `sha256:...` or `md5:...`; the download was held against it"
+)
+FINAL_URL = column("final_url", pa.string(), "address that gave the last answer, after redirects; null where none did")
+HTTP_STATUS = column("http_status", pa.int32(), "status of the last answer", unit="HTTP status", source="RFC 9110")
+CONTENT_TYPE = column("content_type", pa.string(), "what the last answer said of itself; the bytes decide", source="RFC 9110")
+ATTEMPTS = column("attempts", pa.int32(), "how often the download was begun; 0 where the address was refused", unit="attempts")
+OPTED_OUT = column(
+    "opted_out", pa.string(), "directive by which the owner opted out; the image was then not read", source="X-Robots-Tag, Google"
+)
+ORIGINAL_WIDTH = column("original_width", pa.int32(), "width of the image as it came, as displayed, after EXIF rotation", unit="pixels")
+ORIGINAL_HEIGHT = column("original_height", pa.int32(), "height of the image as it came, as displayed, after EXIF rotation", unit="pixels")
 
 # Signals of the one decode.
 IMAGE_HASH = column("image_hash", pa.string(), "xxh3-128 of the encoded image", unit="32 hex digits")
@@ -105,8 +124,9 @@ CAPTION_CLIP_SCORE = column(
     source="paper 3.1",
 )
 IMAGE_EMBEDDING = column(
-    "image_embedding", pa.list_(pa.float32()), "unit vector of the image by `clip_model`'s embedder, elements rounded to 5 decimals"
+    "image_embedding", pa.list_(pa.float32()), "unit vector of the image by `embedding_model`, elements rounded to 5 decimals"
 )
+EMBEDDING_MODEL = column("embedding_model", pa.string(), "embedder of `image_embedding`, as `clip_model` names it")
 UNSCORED = column("unscored", pa.string(), "why the alt text has no CLIP score: `language`, which no model of the job reads")
 CLIP_MODEL = column("clip_model", pa.string(), "embedder of the scores, such as `ViT-B-32/openai`; `conse` is no CLIP")
 
@@ -147,12 +167,16 @@ MINHASH = column(
 
 # The caption.
 CAPTION = column("caption", pa.string(), "what the captioner wrote, Unicode NFC", source="paper 3.1")
+UNWRAPPED = column("unwrapped", pa.bool_(), "the answer held a closed thought, or tags around the caption, which were taken off")
 CAPTION_MODEL = column("caption_model", pa.string(), "model name and revision that wrote the caption")
 PROMPT_VERSION = column("prompt_version", pa.string(), "version in the header of the prompt file")
 SEEN = column("seen", pa.string(), "what the captioner had before it: `image`, or `description` (labels and text found in the image)")
 SEEN_IMAGE, SEEN_DESCRIPTION = "image", "description"
 FINISH_REASON = column(
-    "finish_reason", pa.string(), "why the server stopped: stop, length, content_filter", source="OpenAI chat completions"
+    "finish_reason",
+    pa.string(),
+    "why the server stopped, in its own words: stop, length, content_filter, eos_token, ...",
+    source="OpenAI chat completions",
 )
 PROMPT_TOKENS = column(
     "prompt_tokens",
@@ -187,7 +211,18 @@ WORDS_UNSUPPORTED = column(
     pa.list_(pa.string()),
     "content words that the caption adds and the evidence does not hold: the image has to support them",
 )
-ENRICHED = column("enriched", pa.bool_(), "the caption adds at least one content word that the evidence supports")
+WORDS_SEEN = column(
+    "words_seen",
+    pa.list_(pa.string()),
+    "those of `words_unsupported` that the image supports by `clip_model`'s embedder; null where it was not asked",
+    source="paper 3.1",
+)
+ENRICHED = column(
+    "enriched",
+    pa.bool_(),
+    "the caption adds at least one content word that the evidence or the image supports; null where neither could be asked",
+    source="paper 3.1",
+)
 ECHO = column("echo", pa.bool_(), "the caption adds no content word at all")
 
 # The exit of a row.

@@ -139,9 +139,18 @@ class CaptionerSpec:
         )
 
     def check(self) -> None:
-        """Raise ``EnvironmentFault`` within 10 seconds unless the server answers, with an image where the prompt sends one."""
+        """Raise ``EnvironmentFault`` unless the server answers within 10 seconds, with an image where the prompt sends one.
+
+        So it does for ``max_tokens`` beyond the server's context, which would kill every sample by itself.
+        """
         with self.chat.load() as client:
             client.check(image=self.seen == "image")
+            context = client.context()
+        if context is not None and self.max_tokens > context:
+            raise EnvironmentFault(
+                f"captioner.max_tokens={self.max_tokens} is more than the {context} tokens that {self.model} at {self.endpoint} has for "
+                f"prompt and answer together; lower it, --set captioner.max_tokens={context // 2}, or serve with a larger --max-model-len"
+            )
 
     def load(self, answers: AnswerStore, workers: int = 1) -> "ServedCaptioner":
         """Return the captioner, with its share of ``max_in_flight`` among so many workers."""

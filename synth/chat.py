@@ -144,7 +144,16 @@ class ChatClient:
 
     def models(self, *, seconds: float = CHECK_SECONDS) -> list[str]:
         """Return the names of the models that the server lists; raises ``EnvironmentFault`` unless it does in so many seconds."""
-        return self._run(self._models(seconds))
+        return [entry["id"] for entry in self._run(self._models(seconds))]
+
+    def context(self, *, seconds: float = CHECK_SECONDS) -> int | None:
+        """Return the most tokens that prompt and answer may have together, as vLLM lists it; None where the server does not tell."""
+        try:
+            listed = self._run(self._models(seconds))
+        except EnvironmentFault:  # one that answers and lists nothing keeps the number to itself
+            return None
+        found = next((entry.get("max_model_len") for entry in listed if entry["id"] == self.spec.model), None)
+        return found if isinstance(found, int) else None
 
     def close(self) -> None:
         """Cancel what is under way and end the thread."""
@@ -259,11 +268,11 @@ class ChatClient:
             raise NoAnswer("broken", f"{type(error).__name__}: {error}") from error
         return read(response, time.monotonic() - began, self._secret)
 
-    async def _models(self, seconds: float) -> list[str]:
+    async def _models(self, seconds: float) -> list[dict[str, Any]]:
         try:
             async with asyncio.timeout(seconds):
                 response = await self._http.get("models")
-            return [entry["id"] for entry in response.raise_for_status().json()["data"]]
+            return [{**entry, "id": entry["id"]} for entry in response.raise_for_status().json()["data"]]
         except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
             advice = ADVICE.get(error.response.status_code, START) if isinstance(error, httpx.HTTPStatusError) else START
             raise self._fault(f"no list of models ({type(error).__name__}: {error})", advice) from error

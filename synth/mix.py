@@ -12,8 +12,12 @@ from schemas.batches import draw
 from schemas.exits import Addition, Verdict
 
 ORIGINAL, RECAPTION = "original", "recaption"
-FAULTS_OF_THE_CAPTION = ("empty", "thinking", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy")
-"""Reasons that tell of the captioner and not of the sample, whose alt text has passed its own rules (ours)."""
+FAULTS_OF_THE_CAPTION = (
+    *("empty", "thinking", "truncated", "unknown_finish", "refusal", "too_long", "repetition", "prompt_echo", "copy"),
+    "unsupported",
+)
+"""Reasons that tell of the captioner and not of the sample, whose alt text has passed its own rules (ours). What a server's
+``content_filter`` stopped at may be the sample's fault."""
 
 
 @dataclass(frozen=True, slots=True)

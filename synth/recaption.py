@@ -13,13 +13,14 @@ from schemas.exits import Addition
 from schemas.protocols import Answer, Captioner, CaptionTask, Failure
 from synth.captioner import CaptionerSpec
 from synth.evidence import in_words
+from synth.spoken import spoken
 
 
 @dataclass(frozen=True)
 class Recaption:
     """Adds the caption columns of ``schemas.records.ANSWER`` (without copy_similarity, which a filter measures)."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     captioner: CaptionerSpec
 
@@ -32,9 +33,11 @@ class Recaption:
     def _addition(self, outcomes: Sequence[Answer | Failure]) -> Addition:
         answers = [o if isinstance(o, Answer) else None for o in outcomes]
         failures = [o if isinstance(o, Failure) else None for o in outcomes]
+        said = [None if a is None else spoken(a.text) for a in answers]
         about = {c.CAPTION_MODEL: self.captioner.name, c.PROMPT_VERSION: self.captioner.prompt_version, c.SEEN: self.captioner.seen}
         columns: dict[pa.Field, list[Any]] = {
-            c.CAPTION: [None if a is None else unicodedata.normalize("NFC", a.text).strip() for a in answers],
+            c.CAPTION: [None if text is None else unicodedata.normalize("NFC", text).strip() for text in said],
+            c.UNWRAPPED: [a and a.text != text for a, text in zip(answers, said, strict=True)],
             c.FINISH_REASON: [(a and a.finish_reason) or None for a in answers],
             c.PROMPT_TOKENS: [a and a.prompt_tokens for a in answers],
             c.COMPLETION_TOKENS: [a and a.completion_tokens for a in answers],

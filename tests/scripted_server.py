@@ -137,6 +137,8 @@ class ScriptedServer:
 
     def __init__(self, script: Script = answer, log: BinaryIO | None = None, models: Sequence[str] = ("scripted",)) -> None:
         self.models = models
+        self.context: int | None = None
+        """Tokens of prompt and answer together, as vLLM lists them; None says nothing of it."""
         self.calls: list[Call] = []
         self.most_in_flight = 0
         self.errors: list[BaseException | None] = []
@@ -232,7 +234,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = self.path == "/v1/models"
-        listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.scripted.models]}
+        context = self.server.scripted.context
+        about = {"object": "model"} if context is None else {"object": "model", "max_model_len": context}
+        listed = {"object": "list", "data": [{"id": name, **about} for name in self.server.scripted.models]}
         self._send(Reply(body=json.dumps(listed).encode()) if known else error(404))
 
     def do_POST(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.caption_rules import REFUSALS, CaptionRules
+from filters.caption_rules import CaptionRules
 from schemas import columns as c
 from schemas.batches import from_rows
 from schemas.exits import Verdict
@@ -101,12 +101,20 @@ def test_angle_brackets_alone_are_no_control_token(caption: str):
         ("stop", None),
         (None, None),
         ("length", "truncated"),
-        ("content_filter", "truncated"),
-        ("", "truncated"),
-        ("tool_calls", "truncated"),
+        ("max_tokens", "truncated"),
+        ("MAX_TOKENS", "truncated"),
+        ("content_filter", "content_filter"),
+        ("", None),
+        ("eos", None),
+        ("eos_token", None),
+        ("end_turn", None),
+        ("stop_sequence", None),
+        ("STOP", None),
+        ("tool_calls", "unknown_finish"),
+        ("abort", "unknown_finish"),
     ],
 )
-def test_only_a_caption_that_the_server_ended_is_whole(finish: str | None, reason: str | None):
+def test_a_caption_is_whole_where_the_server_says_so_or_nothing_and_an_unknown_word_does_not_pass(finish: str | None, reason: str | None):
     assert the_row(GOOD, finish=finish) == (reason, None, None)
 
 
@@ -149,8 +157,10 @@ def test_a_caption_that_begins_with_the_letters_of_a_refusal_stays(caption: str)
     assert the_row(caption) == (None, None, None)
 
 
-def test_every_refusal_of_the_list_is_written_as_it_is_compared():
-    assert [opening for opening in REFUSALS if opening != opening.casefold() or "’" in opening] == []
+def test_a_word_of_another_server_can_be_declared_to_mean_a_whole_answer():
+    rules = CaptionRules(whole=("done",))
+    captions = [{"caption": GOOD, "alt_text": "x", "finish_reason": end} for end in ("Done", "stop", None)]
+    assert judged(*captions, rules=rules).reason.to_pylist() == [None, "unknown_finish", None]
 
 
 def test_quotes_inside_a_caption_are_not_stripped():
@@ -318,11 +328,15 @@ def test_a_caption_that_breaks_several_rules_leaves_by_the_first(caption: str, f
 
 
 def test_thresholds_are_those_of_the_instance():
-    rules = CaptionRules(max_chars=30, repeat_ngram=2, repeat_times=2, echo_words=2, max_similarity=0.5, refusals=("nope",))
-    captions = ["I'm sorry", "nope", "x" * 31, "a b, a b", "the alt", "abcd"]
+    rules = CaptionRules(
+        max_chars=30, repeat_ngram=2, repeat_times=2, echo_words=2, max_similarity=0.5, refusals=("nope",), unsure_refusals=("perhaps",)
+    )
+    captions = ["I'm sorry", "nope", "perhaps an image", "perhaps an oak", "x" * 31, "a b, a b", "the alt", "abcd"]
     assert rows_of(judged(*({"caption": caption, "alt_text": "abc"} for caption in captions), rules=rules)) == [
         (None, None, None),
         ("refusal", None, None),
+        ("refusal", None, None),
+        (None, None, None),
         ("too_long", 31, 30),
         ("repetition", 2, 2),
         ("prompt_echo", 2, 2),
@@ -366,4 +380,4 @@ def test_golden_caption_rules():
         ("copy", 1.0, 0.95),
     ]
     stored = pa.array([0.48, 0.3111, None, 0.4138, 0.48, 0.4314, 0.0191, 0.3457, 0.3509, 0.0, 0.2933, 1.0], pa.float32())
-    assert (CaptionRules.version, rows_of(verdict), verdict.added["copy_similarity"]) == (3, golden, stored), BUMP
+    assert (CaptionRules.version, rows_of(verdict), verdict.added["copy_similarity"]) == (5, golden, stored), BUMP

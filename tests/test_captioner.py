@@ -295,6 +295,24 @@ def test_a_job_that_names_no_model_must_choose_where_several_or_none_are_served(
     assert str(models) in str(caught.value)
 
 
+@pytest.mark.parametrize(("context", "refused"), [(None, False), (200, False), (199, True)])
+def test_an_answer_longer_than_the_context_of_the_server_is_refused_with_both_numbers(context: int | None, refused: bool):
+    with ScriptedServer() as server:
+        server.context = context
+        spec = replace(SPEC, endpoint=server.endpoint, max_tokens=200)
+        if not refused:
+            return spec.check()
+        with pytest.raises(EnvironmentFault, match=r"captioner\.max_tokens=200 is more than the 199 tokens .* captioner\.max_tokens=99"):
+            spec.check()
+    return None
+
+
+def test_the_context_of_another_model_of_the_server_says_nothing():
+    with ScriptedServer(models=["other"]) as server:
+        server.context = 9
+        replace(SPEC, endpoint=server.endpoint).check()
+
+
 def test_the_model_of_a_server_that_does_not_list_any_cannot_be_found_out():
     with ScriptedServer() as server, pytest.raises(EnvironmentFault, match="HTTPStatusError") as caught:
         replace(SPEC, endpoint=server.endpoint + "/v2", model="").resolved()

@@ -22,11 +22,12 @@ from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyEx
 
 from filters.models.embedder import EmbedderSpec
 from pipelines.pairs import embed
+from pipelines.pairs.rules import decisions
 from pipelines.pairs.source import Input
 from pipelines.recaption import launch
-from pipelines.recaption.job import Job
+from pipelines.recaption.job import Job, caption_steps
 from pipelines.recaption.plan import plan_run
-from pipelines.spine import dataflow, flags
+from pipelines.spine import config, dataflow, flags
 from pipelines.spine.commit import Output
 from pipelines.spine.config import ConfigError
 from pipelines.spine.wheel import write_wheel
@@ -450,3 +451,14 @@ def test_the_worker_image_agrees_with_what_is_locked():
     } <= copied
     assert [name for name in copied if not (jobs.ROOT / name).exists()] == []
     assert lines[-1] == 'ENTRYPOINT ["/opt/apache/beam/boot"]'
+
+
+def test_the_commented_example_of_relevance_on_a_gpu_is_a_job():
+    text = re.sub(r"^# (?=gpu|embedder|relevance|enrichment|  )", "", PRESET.read_text(), flags=re.MULTILINE)
+    settings = yaml.safe_load(text)
+    del settings["beam"]
+    job = config.build(Job, settings)
+    sentences = [sentence for sentence, _ in (*decisions(job), *caption_steps(job))]
+    assert (job.gpu, job.embedder and job.embedder.name) == ("l4", "ViT-B-32/openai")
+    assert sum("fit their image" in sentence for sentence in sentences) == 2
+    assert sentences[-1] == "Drop captions that add only what nothing supports"

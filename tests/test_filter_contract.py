@@ -19,6 +19,7 @@ from filters.alt_text import AltText
 from filters.blocklist import Blocklist
 from filters.caption_rules import CaptionRules
 from filters.concepts import ConceptBalance
+from filters.enrichment import DISTRACTORS, PROMPT, Enrichment
 from filters.facts import FactsKept
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
@@ -42,6 +43,13 @@ class CapitalisedWords:
         return [[Name(word, "name") for word in text.split() if word[:1].isupper()] for text in texts]
 
 
+def embed_by_length(texts: Sequence[str]) -> np.ndarray:
+    """Turn a text by as many degrees as it is long, but for the distractors, which all lie at 30."""
+    usual = {PROMPT.format(word) for word in DISTRACTORS}
+    angles = np.radians([30 if text in usual else len(text) % 90 for text in texts])
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
 INSTRUCTIONS = "Rewrite the alt text below into one precise caption. Keep names and places."
 
 CONCEPTS = Vocabulary(["beach", "word", "港", "oil on canvas", "very"])
@@ -59,13 +67,15 @@ FILTERS: list[Any] = [
     pytest.param(NotSafe(), id="NotSafe"),
     pytest.param(Faces(max_faces=1), id="Faces"),
     pytest.param(partial(Blocklist(), hashes=frozenset([LISTED])), id="Blocklist"),
-    pytest.param(Relevance("ViT-B-32/openai"), id="Relevance"),
+    pytest.param(Relevance("conse", 0.3), id="Relevance"),
     pytest.param(Relevance("conse", score=c.CAPTION_CLIP_SCORE.name), id="Relevance of captions"),
     pytest.param(partial(FactsKept(drop_new_names=True), names=CapitalisedWords()), id="FactsKept"),
     pytest.param(partial(ConceptBalance(), vocabulary=CONCEPTS, counts=COUNTS), id="ConceptBalance"),
     pytest.param(
         partial(ConceptBalance(t=10, tail_share=None, unmatched="keep"), vocabulary=CONCEPTS, counts=COUNTS), id="ConceptBalance by t"
     ),
+    pytest.param(partial(Enrichment(drop_unsupported=True), embed=embed_by_length), id="Enrichment"),
+    pytest.param(partial(Enrichment(drop_unsupported=True), embed=None), id="Enrichment without an embedder"),
 ]
 
 TEXTS = st.sampled_from(
@@ -83,9 +93,13 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int64(): st.sampled_from([0, 5119, 5120, 5121]) | st.integers(0, 2**50),
     pa.float32(): st.sampled_from([0.0, 0.25, 0.5, 0.75, 4.75, 5.0, 5.25, 80.0]) | st.floats(0, 255, width=32),
     pa.bool_(): st.booleans(),
+    c.IMAGE_EMBEDDING.type: st.sampled_from([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]),
     c.OCR_TEXT.type: st.lists(st.none() | TEXTS, max_size=2),
     c.LABELS.type: st.lists(st.none() | st.fixed_dictionaries({"label": st.none() | TEXTS, "probability": st.just(0.5)}), max_size=2),
 }
+
+NAMED: dict[str, st.SearchStrategy[Any]] = {c.CLIP_MODEL.name: st.just("conse")}
+"""Columns in which other values stop the run."""
 
 DECLARED = {field.name: field for field in vars(c).values() if isinstance(field, pa.Field)}
 
@@ -97,7 +111,7 @@ READ = [field for field in DECLARED.values() if field.type in VALUES]
 def batches(draw: st.DrawFn, min_rows: int = 0, max_rows: int = 6) -> pa.RecordBatch:
     """A batch of samples in which every value may be null."""
     rows = draw(st.integers(min_rows, max_rows))
-    columns = [pa.array(draw(st.lists(st.none() | VALUES[f.type], min_size=rows, max_size=rows)), f.type) for f in READ]
+    columns = [pa.array(draw(st.lists(st.none() | NAMED.get(f.name, VALUES[f.type]), min_size=rows, max_size=rows)), f.type) for f in READ]
     return pa.RecordBatch.from_arrays(columns, names=[f.name for f in READ])
 
 

@@ -183,3 +183,20 @@ def test_fragments_go_once_the_manifest_stands_if_the_job_says_so(pool: Path, fi
     assert list(tmp_path.glob("recaption-pass/*/*")) == []
     samples = {name: hashed for name, hashed in jobs.tree(jobs.run_folder(tmp_path)).items() if name.endswith(".parquet")}
     assert samples == {name: hashed for name, hashed in jobs.tree(jobs.run_folder(first.output)).items() if name.endswith(".parquet")}
+
+
+def test_a_run_that_was_killed_behind_its_manifest_lets_its_fragments_go_at_the_next_start(pool: Path, first: First, tmp_path: Path):
+    again(pool, first, tmp_path)
+    kept = sorted(path for path in tmp_path.glob("recaption-pass/*/*"))
+    name = jobs.run_folder(tmp_path).name
+    others = kept[0].with_name("0" * 32 + "-0123456789abcdef.0.parquet")
+    others.write_bytes(b"of a run over another input")
+    keys = [path.name.split(".")[0] for path in kept]
+    for number, part in enumerate((keys[::2], keys[1::2])):  # what stands there between the manifest and the end
+        kept[0].with_name(f"{name}-{number:05d}.going").write_text(json.dumps(part))
+    before = len(first.server.calls)
+    assert again(pool, first, tmp_path) == []
+    assert sorted(path for path in tmp_path.glob("recaption-pass/*/*.parquet")) == sorted([*kept, others]), "the job does not ask for it"
+    assert again(pool, first, tmp_path, "--set=output.keep_fragments=false") == []
+    assert list(tmp_path.glob("recaption-pass/*/*")) == [others]
+    assert len(first.server.calls) == before

@@ -32,7 +32,10 @@ REASONS = {
     },
     recaption.MERGE: {"exact_duplicate"},
     recaption.WRITE: {"captioner_failed"},
-    recaption.CAPTION: {"empty", "thinking", "truncated", "refusal", "too_long", "repetition", "prompt_echo", "copy"},
+    recaption.CAPTION: {
+        "empty", "thinking", "truncated", "content_filter", "unknown_finish",
+        "refusal", "too_long", "repetition", "prompt_echo", "copy",
+    },
 }  # fmt: skip
 
 
@@ -212,10 +215,16 @@ def test_copy_similarity_is_one_less_the_share_of_characters_to_insert_or_delete
         ("<|begin_of_box|>A boat.", "stop", ("thinking", None)),
         ("I think <3 boats | 4 oars> make <| | |> a pair.", "stop", None),
         (GOOD_CAPTION, "length", ("truncated", None)),
-        (GOOD_CAPTION, "tool_calls", ("truncated", None)),
+        (GOOD_CAPTION, "max_tokens", ("truncated", None)),
+        (GOOD_CAPTION, "content_filter", ("content_filter", None)),
+        (GOOD_CAPTION, "tool_calls", ("unknown_finish", None)),
+        (GOOD_CAPTION, "eos_token", None),
         ("“I’m sorry, but no.”", "stop", ("refusal", None)),
         ("作为AI，我看不到。", "stop", ("refusal", None)),
         ("A card says: I'm sorry.", "stop", None),
+        ("Unable to Fly, a painting of a heron.", "stop", None),
+        ("I'm Sorry, a painting of a heron.", "stop", None),
+        ("Unable to view it.", "stop", ("refusal", None)),
         ("I cannot. " + "y" * 800, "stop", ("refusal", None)),
         ("y" * 800, "stop", None),
         ("y" * 801, "stop", ("too_long", 801)),

@@ -8,6 +8,7 @@ import pytest
 
 from filters.relevance import THRESHOLDS, Relevance, cosines, score
 from schemas import columns as c
+from schemas.exits import EnvironmentFault
 from schemas.protocols import Pixels
 
 ANGLES = {"same": 0.0, "near": 0.5, "across": np.pi / 2, "against": np.pi, "broken": float("nan")}
@@ -29,8 +30,11 @@ class Compass:
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
 
-def batch(scores: Sequence[float | None], column: pa.Field = c.CLIP_SCORE) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array(scores, column.type)], names=[column.name])
+def batch(scores: Sequence[float | None], column: pa.Field = c.CLIP_SCORE, models: Sequence[str | None] | None = None) -> pa.RecordBatch:
+    models = [None] * len(scores) if models is None else models
+    return pa.RecordBatch.from_arrays(
+        [pa.array(scores, column.type), pa.array(models, pa.string())], names=[column.name, c.CLIP_MODEL.name]
+    )
 
 
 def test_a_score_is_the_cosine_to_four_places_beside_the_name_of_its_model() -> None:
@@ -82,15 +86,23 @@ def test_a_pair_below_the_threshold_leaves_with_its_score() -> None:
 
 def test_the_threshold_itself_is_kept_at_each_of_its_ten_thousand_places() -> None:
     places = np.arange(-10_000, 10_001) / 10_000
-    stored = pa.array(places, pa.float32())
+    stored = batch(places.tolist())
     for least in (0.7, 0.28, 0.3333, 0.0, -0.1):
-        verdict = Relevance("mine", least)(pa.RecordBatch.from_arrays([stored], names=["clip_score"]))
+        verdict = Relevance("mine", least)(stored)
         assert verdict.reason.null_count == sum(place >= least for place in places.tolist())
 
 
 def test_captions_are_judged_by_their_own_column() -> None:
     judged = Relevance("conse", 0.5, "caption_clip_score")(batch([0.4, 0.6], c.CAPTION_CLIP_SCORE))
     assert judged.reason.to_pylist() == ["irrelevant", None]
+
+
+@pytest.mark.parametrize("column", [c.CLIP_SCORE, c.CAPTION_CLIP_SCORE])
+def test_a_score_of_another_model_is_no_sample_s_fault_and_stops_the_run(column: pa.Field) -> None:
+    judge = Relevance("conse", score=column.name)
+    assert judge(batch([0.5, 0.1, None], column, ["conse", "conse", None])).reason.to_pylist() == [None, "irrelevant", None]
+    with pytest.raises(EnvironmentFault, match=r"expected scores by conse in .*, found those of ViT-B-32/openai"):
+        judge(batch([0.5, 0.3], column, ["conse", "ViT-B-32/openai"]))
 
 
 def test_each_model_has_the_threshold_of_its_own_scale() -> None:

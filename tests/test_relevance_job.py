@@ -1,5 +1,6 @@
 """The recaption job with the real taggers and the real ConSE, on photographs: facts broken, relevance, and stored scores."""
 
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ CAPTIONS = {
 }
 
 
+LENIENT = ("--set=relevance.min_score=-1", "--set=relevance.min_caption_score=-1")
 CHINESE = "山村的清晨, 绿树环绕"
 
 
@@ -35,7 +37,16 @@ def reply(call: Call) -> Reply:
 class Ran:
     flags: list[str]
     output: Path
+    run: Path
+    """The first run; tests that run again find theirs by ``new_run``."""
     server: ScriptedServer
+
+    def new_run(self, *more: str) -> Path:
+        """Run the job once more with other numbers and return the folder of that run."""
+        before = set(self.output.glob("recaption/*"))
+        jobs.run(*self.flags, *more)
+        (run,) = set(self.output.glob("recaption/*")) - before
+        return run
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +65,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         flags = jobs.flags_for(
             folder / "pool", folder / "out", server.endpoint, "--set=facts={}", "--set=embedder={}", "--set=mix.recaption_share=1"
         )
-        jobs.run(*flags, "--set=relevance.min_score=-1", "--set=relevance.min_caption_score=-1")
-        yield Ran(flags, folder / "out", server)
+        jobs.run(*flags, *LENIENT)
+        yield Ran(flags, folder / "out", jobs.run_folder(folder / "out"), server)
 
 
 def test_each_broken_fact_has_its_reason_and_what_keeps_them_stays(ran: Ran):
-    run = jobs.run_folder(ran.output)
+    run = ran.run
     reasons = dict(jobs.query(run, "select alt_text, reason from ledger"))
     assert reasons == {**{alt_text: reason for alt_text, (_, reason) in CAPTIONS.items()}, CHINESE: None}
     ((kept, added),) = jobs.query(run, "select names_kept, words_unsupported from samples where language = 'en'")
@@ -69,7 +80,7 @@ def test_each_broken_fact_has_its_reason_and_what_keeps_them_stays(ran: Ran):
 
 
 def test_pairs_have_scores_where_the_model_reads_their_language_and_none_elsewhere(ran: Ran):
-    run = jobs.run_folder(ran.output)
+    run = ran.run
     english = "select count(*), count(clip_score), count(distinct clip_model) from ledger where language = 'en'"
     assert jobs.query(run, english) == [(6, 6, 1)]
     assert jobs.query(run, "select clip_score, caption_clip_score, exit from ledger where language = 'zh'") == [(None, None, "kept")]
@@ -78,19 +89,37 @@ def test_pairs_have_scores_where_the_model_reads_their_language_and_none_elsewhe
     assert all(-1 <= score <= 1 for score in scores)
 
 
+def test_added_words_are_held_against_the_image_where_the_model_reads_them_and_the_card_counts_the_captions(ran: Ran):
+    run = ran.run
+    ((unsupported, seen, enriched),) = jobs.query(run, "select words_unsupported, words_seen, enriched from samples where language = 'en'")
+    assert set(seen) < set(unsupported)
+    assert enriched is bool(seen)
+    assert jobs.query(run, "select words_seen, enriched from samples where language = 'zh'") == [(None, None)]
+    added = {"enriched": int(enriched), "echo": 0, "unsupported": int(not enriched), "unjudged": 1}
+    assert json.loads((run / "manifest.json").read_text())["captions"] == added
+    assert f"Of 2 kept captions: {int(enriched)} add a word that" in (run / "README.md").read_text()
+
+
+def test_a_caption_of_which_nothing_is_seen_leaves_where_that_is_asked_for(ran: Ran):
+    """No word beats every distractor by the strictest share, so that whatever is judged leaves."""
+    run = ran.new_run(*LENIENT, "--set=enrichment.drop_unsupported=true", "--set=enrichment.min_share=1")
+    last = "select language, reason, threshold, words_seen from ledger where step like '%nothing supports' or exit = 'kept'"
+    judged = jobs.query(run, last)
+    assert sorted(judged, key=str) == [("en", "unsupported", 1.0, []), ("zh", None, None, None)]
+    assert "Of 1 kept captions: 0 add a word that the evidence or the image supports, 0 are echoes" in (run / "README.md").read_text()
+
+
 def test_another_threshold_reads_the_stored_scores_and_embeds_nothing(ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     before, asked = jobs.tree(ran.output / "embed"), len(ran.server.alt_texts)
     assert before
-    (weakest,) = jobs.query(jobs.run_folder(ran.output), "select max(clip_score) from ledger")[0]
+    (weakest,) = jobs.query(ran.run, "select max(clip_score) from ledger")[0]
     monkeypatch.setenv("GLMV_CACHE", str(tmp_path / "no weights here"))
     done = jobs.run(*ran.flags, f"--set=relevance.min_score={weakest + 0.01:.4f}", "--set=facts=null", "--limit=6", "--dry_run")
     assert "model calls" in done.stdout
-    jobs.run(*ran.flags, f"--set=relevance.min_score={weakest + 0.01:.4f}", "--set=facts=null")
+    run = ran.new_run(f"--set=relevance.min_score={weakest + 0.01:.4f}", "--set=facts=null")
     assert jobs.tree(ran.output / "embed") == before
     assert len(ran.server.alt_texts) == asked
-    runs = [path.parent for path in ran.output.glob("recaption/*/manifest.json")]
-    dropped = [jobs.query(run, "select count(*) from ledger where reason = 'irrelevant' and value < threshold")[0][0] for run in runs]
-    assert sorted(dropped) == [0, 6]
+    assert jobs.query(run, "select count(*) from ledger where reason = 'irrelevant' and value < threshold") == [(6,)]
 
 
 def test_a_model_without_a_threshold_is_refused_with_the_command_that_measures_one(ran: Ran):

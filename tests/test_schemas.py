@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs import dictionary
 from schemas import columns, records
-from schemas.batches import conform, draw, from_rows, scatter
+from schemas.batches import conform, draw, from_rows, image_column, scatter
 
 RECORDS = {name: value for name, value in vars(records).items() if isinstance(value, pa.Schema)}
 DECLARED = {field.name: field for field in vars(columns).values() if isinstance(field, pa.Field)}
@@ -70,3 +70,12 @@ def test_draws_are_spread_evenly():
     drawn = draw(1, [str(i) for i in range(20_000)])
     assert abs(drawn.mean() - 0.5) < 0.01
     assert abs((drawn < 0.1).mean() - 0.1) < 0.01
+
+
+@pytest.mark.parametrize("images", [[], [None], [b"abc", None, b"", b"\xff" * 5_000_000], [b"a"] * 9])
+def test_a_column_of_images_is_the_one_that_arrow_builds(images: list[bytes | None]):
+    names = [f"{number}.jpg" for number in range(len(images))]
+    column = image_column(images, names)
+    column.validate(full=True)
+    expected = [None if image is None else {"bytes": image, "path": name} for image, name in zip(images, names, strict=True)]
+    assert column.equals(pa.array(expected, columns.IMAGE_TYPE))

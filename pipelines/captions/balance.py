@@ -28,13 +28,17 @@ def balance(
     """Thin out what is left; returns the decisions on each split, and a page of the run that tells what became of the concepts."""
     matched: Any = merged | "Open their alt texts" >> beam.Map(_with_texts, signals).with_output_types(pa.RecordBatch)
     before = _counted(matched, "before", vocabulary)
-    drawn: Any = matched | BALANCE >> beam.Map(Draw(rule, vocabulary), counts=AsSingleton(before)).with_output_types(pa.RecordBatch)
+    solved: Any = before | "Solve the threshold" >> beam.Map(rule.solved)
+    draw = beam.Map(Draw(vocabulary), rule=AsSingleton(solved), counts=AsSingleton(before))
+    drawn: Any = matched | BALANCE >> draw.with_output_types(pa.RecordBatch)
     after = _counted(drawn, "after", vocabulary)
     page: Any = (
         merged.pipeline
         | "Name the page of the concepts" >> beam.Create([COVERAGE])
         | "Tell the coverage"
-        >> beam.Map(_covered, rule, before=AsSingleton(before), after=AsSingleton(after)).with_output_types(tuple[str, bytes])
+        >> beam.Map(_covered, rule=AsSingleton(solved), before=AsSingleton(before), after=AsSingleton(after)).with_output_types(
+            tuple[str, bytes]
+        )
     )
     return drawn | "Close their alt texts" >> beam.Map(_without_texts).with_output_types(pa.RecordBatch), page
 
@@ -43,15 +47,14 @@ def balance(
 class Draw:
     """Sends the rows under way through the balance, given the counts over the whole pool."""
 
-    rule: ConceptBalance
     vocabulary: VocabularySpec
 
-    def __call__(self, batch: pa.RecordBatch, counts: Counts) -> pa.RecordBatch:
+    def __call__(self, batch: pa.RecordBatch, rule: ConceptBalance, counts: Counts) -> pa.RecordBatch:
         """Return ``batch`` with the exits of the samples that are thinned out."""
-        return run_step(batch, BALANCE, lambda rows: self._judged(rows, counts))
+        return run_step(batch, BALANCE, lambda rows: self._judged(rows, rule, counts))
 
-    def _judged(self, rows: pa.RecordBatch, counts: Counts) -> Verdict:
-        return self.rule(rows, vocabulary=loaded(self.vocabulary), counts=counts)
+    def _judged(self, rows: pa.RecordBatch, rule: ConceptBalance, counts: Counts) -> Verdict:
+        return rule(rows, vocabulary=loaded(self.vocabulary), counts=counts)
 
 
 def _counted(batches: PCollection[pa.RecordBatch], when: str, vocabulary: VocabularySpec) -> PCollection[Counts]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from filters.vocabulary import VocabularySpec
 from pipelines.captions.job import Job, run_id, take_digest
-from pipelines.pairs.rules import annotate_digest, decisions, embed_digest
+from pipelines.pairs.rules import annotate_digest, decisions, embed_digest, refuse_blind_looks
 from pipelines.pairs.source import Source, open_source
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
@@ -67,6 +67,7 @@ def plan_run(job: Job) -> Plan:
         _ = decisions(job)
     except ValueError as error:
         raise ConfigError(f"'relevance': {error}") from error
+    refuse_blind_looks(job)
     source = open_source(job.input, job.output.folder)
     vocabulary = (job.vocabulary or VocabularySpec()) if job.balance else None
     job = replace(job, input=source.input, vocabulary=vocabulary)

@@ -1,4 +1,4 @@
-"""*Annotate*: read each split once, decode each image once, and leave every signal on disk."""
+"""*Annotate*: read each split once, decode each image once or read its header, and leave every signal on disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from schemas.records import ANNOTATION
 
 READ = "Read the images and their alt texts"
 DECODE = "Decode each image once"
+HEADERS = "Read the header of each image, no pixels"
 COMMITTED = "committed"
 KEY = b"key"
 """Metadata key of a batch: the key of the split that it is."""
@@ -51,9 +52,14 @@ class Annotator:
     decoder: Decoder
     looks: Looks
 
+    @property
+    def sentence(self) -> str:
+        """What the step does, as the funnel tells it."""
+        return DECODE if self.decoder.pixels else HEADERS
+
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return ``batch`` with the signals of the decode and what the looks found."""
-        return run_step(batch, DECODE, self._annotate)
+        return run_step(batch, self.sentence, self._annotate)
 
     def _annotate(self, rows: pa.RecordBatch) -> Addition:
         parts = [self._micro_batch(rows.slice(first, MICRO_BATCH)) for first in range(0, len(rows), MICRO_BATCH)]

@@ -41,9 +41,10 @@ def annotate_splits(splits: PCollection[Split], job: PairJob, folder: str) -> PC
     read: Any = splits | annotate.READ >> beam.ParDo(annotate.ReadSplits(folder, job.input.corpus, job.input.license)).with_output_types(
         pa.RecordBatch, committed=str
     ).with_outputs(annotate.COMMITTED, main="batches")
+    annotator = annotate.Annotator(job.decode, job.looks)
     written = (
         read.batches
-        | annotate.DECODE >> beam.Map(annotate.Annotator(job.decode, job.looks)).with_output_types(pa.RecordBatch)
+        | annotator.sentence >> beam.Map(annotator).with_output_types(pa.RecordBatch)
         | "Write the annotations" >> beam.Map(annotate.write_annotations, folder).with_output_types(str)
     )
     return (written, read.committed) | "All annotated splits" >> beam.Flatten() | "Wait for their fragments" >> beam.Reshuffle()

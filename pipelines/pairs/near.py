@@ -6,6 +6,7 @@ partitions; it bounds how much of the signals one worker holds.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -53,7 +54,8 @@ class MergeNear(beam.PTransform[Any, Any]):
         """Lay the graph behind the decisions."""
         decided, parts = input_or_inputs, self.shuffle.partitions
         rows: Any = decided | "Open their signals" >> beam.FlatMap(work.live, self.signals).with_output_types(pa.RecordBatch)
-        stored = rows | "Spread the signals" >> beam.FlatMap(work.by_place, self.finder, parts).with_output_types(Part)
+        spread: dict[str, Any] = {"finder": self.finder, "partitions": parts}
+        stored = rows | "Spread the signals" >> beam.FlatMap(partial(work.by_place, **spread)).with_output_types(Part)
         edges = rows | "Find pairs" >> FindPairs(self.finder, parts) | "Tell the true ones" >> HoldAgainst(stored, self.finder, parts)
         for number in range(1, self.shuffle.rounds + 1):
             edges = edges | f"Contract them, round {number}" >> Contract(parts)
@@ -62,7 +64,7 @@ class MergeNear(beam.PTransform[Any, Any]):
         merges = (
             {duplicates.VERDICTS: verdicts, work.LABELS: labels}
             | "Bring clusters to their splits" >> beam.CoGroupByKey()
-            | "Open the members" >> beam.FlatMap(work.members, self.signals).with_output_types(tuple[bytes, Member])
+            | "Open the members" >> beam.FlatMap(work.members, self.signals).with_output_types(tuple[str, Member])
             | "Bring clusters together" >> beam.GroupByKey()
             | "Choose a representative" >> beam.FlatMap(duplicates.merges).with_output_types(tuple[str, Decision])
         )
@@ -82,11 +84,12 @@ class FindPairs(beam.PTransform[Any, Any]):
 
     def expand(self, input_or_inputs: PCollection[pa.RecordBatch]) -> PCollection[Part]:
         """Lay the graph behind the signals."""
+        spread: dict[str, Any] = {"finder": self.finder, "partitions": self.partitions}
         pairs: Any = (
             input_or_inputs
-            | "Name their buckets" >> beam.FlatMap(work.by_key, self.finder, self.partitions).with_output_types(Part)
+            | "Name their buckets" >> beam.FlatMap(partial(work.by_key, **spread)).with_output_types(Part)
             | "Bring buckets together" >> beam.GroupByKey()
-            | "Pair what shares a bucket" >> beam.FlatMap(work.paired, self.finder, self.partitions).with_output_types(Part)
+            | "Pair what shares a bucket" >> beam.FlatMap(partial(work.paired, **spread)).with_output_types(Part)
         )
         return pairs
 
@@ -101,10 +104,11 @@ class HoldAgainst(beam.PTransform[Any, Any]):
 
     def expand(self, input_or_inputs: PCollection[Part]) -> PCollection[bytes]:
         """Lay the graph behind the pairs."""
+        spread: dict[str, Any] = {"finder": self.finder, "partitions": self.partitions}
         left: Any = {work.PAIRS: input_or_inputs, work.SIGNALS: self.stored} | "Bring signals to the left" >> beam.CoGroupByKey()
-        half = left | "Open the left" >> beam.FlatMap(work.with_left, self.finder, self.partitions).with_output_types(Part)
+        half = left | "Open the left" >> beam.FlatMap(partial(work.with_left, **spread)).with_output_types(Part)
         both: Any = {work.PAIRS: half, work.SIGNALS: self.stored} | "Bring signals to the right" >> beam.CoGroupByKey()
-        return both | "Hold them against each other" >> beam.FlatMap(work.alike, self.finder).with_output_types(bytes)
+        return both | "Hold them against each other" >> beam.FlatMap(partial(work.alike, finder=self.finder)).with_output_types(bytes)
 
 
 @dataclass(eq=False)

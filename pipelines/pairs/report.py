@@ -2,12 +2,11 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
@@ -15,7 +14,7 @@ from filters.decode import decode
 from pipelines.pairs.rules import PairJob
 from pipelines.readers.fetch import fetch
 from pipelines.spine import storage
-from pipelines.spine.config import to_plain
+from pipelines.spine.config import resolved
 from schemas.batches import draw
 from schemas.exits import DEAD, KEPT
 from schemas.protocols import Failure
@@ -49,13 +48,14 @@ class Pages:
 
     job: PairJob
     card: str
-    """The dataset card."""
+    """The dataset card, but for what the run itself tells."""
     model: str = ""
     """What wrote the captions, empty where the run has none."""
 
-    def __call__(self, run: str) -> dict[str, bytes]:
-        """Return ``job.yaml``, the dataset card and ``look.html`` for the shards below ``run``."""
-        return {"job.yaml": resolved(self.job), "README.md": self.card.encode(), "look.html": self.look(run).encode()}
+    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:
+        """Return ``job.yaml``, the dataset card and ``look.html`` for the shards below ``run``, whose kept captions are of those kinds."""
+        added = f"\n## What the captions add\n\n{adds(captions)}\n" if captions else ""
+        return {"job.yaml": resolved(self.job), "README.md": (self.card + added).encode(), "look.html": self.look(run).encode()}
 
     def look(self, run: str) -> str:
         """Return one self-contained page over the first shard, which is a random one: shards are ordered by a hash."""
@@ -91,11 +91,16 @@ class Pages:
         return base64.b64encode(file.getvalue()).decode()
 
 
-def resolved(job: PairJob) -> bytes:
-    """Return ``job`` as YAML with every default spelled out; the output folder is where the file lies and stays out."""
-    plain = to_plain(job)
-    del plain["output"]["folder"]
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
+def adds(captions: Mapping[str, int]) -> str:
+    """Return in a sentence what the kept ``captions``, counted by kind, add to their alt texts (``pipelines.spine.shards.CAPTIONS``)."""
+    said = {
+        "enriched": "add a word that the evidence or the image supports",
+        "echo": "are echoes, which add none",
+        "unsupported": "add only words that nothing supports",
+        "unjudged": "could not be judged",
+    }
+    told = ", ".join(f"{captions.get(kind, 0):,} {what}" for kind, what in said.items())
+    return f"Of {sum(captions.values()):,} kept captions: {told}."
 
 
 def _first_ledger(run: str) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from pipelines.pairs.looks import Looks
 from pipelines.pairs.source import Input
 from pipelines.readers import splits
 from pipelines.spine.commit import Output
+from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import digest
 from pipelines.spine.loaded import loaded
 from schemas import columns as c
@@ -34,6 +35,8 @@ from schemas.records import SCHEMA_VERSION
 Rule = Callable[[pa.RecordBatch], Verdict]
 Step = tuple[str, Rule]
 """The sentence of a step, and what judges the rows under way."""
+CONTENT = "Drop solid colours and tiny files"
+CONTENT_OF_HEADERS = "Drop tiny files (solid colours are not judged: decode.pixels is false)"
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def decisions(job: PairJob) -> list[Step]:
     """Return the rules on the stored signals, in order: the sentence of each step, and its filter. A rule without a signal is left out."""
     steps: list[tuple[object, str, Rule]] = [
         (True, "Drop images that are too small or too elongated", job.image_size),
-        (True, "Drop solid colours and tiny files", job.image_content),
+        (True, CONTENT if job.decode.pixels else CONTENT_OF_HEADERS, job.image_content),
         (job.blocklist.files, "Drop images that are on a blocklist", partial(_listed, job.blocklist)),
         (job.nsfw, "Drop images that show sexual content", job.not_safe),
         (job.face_detector, "Drop images that show faces", job.faces),
@@ -116,13 +119,26 @@ def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, 
     return Relevance(embedder.name, least, score.name, limits.require_score)
 
 
+def refuse_blind_looks(job: PairJob) -> None:
+    """Raise ``ConfigError`` where ``decode.pixels`` is false and something of the job looks at pixels."""
+    looking = {
+        "embedder": job.embedders,
+        "nsfw": job.nsfw,
+        "face_detector": job.face_detector,
+        "near_image": job.looks.perceptual,
+        "a captioner that works from a description": job.looks.evidence,
+    }
+    if not job.decode.pixels and (found := [name for name, look in looking.items() if look]):
+        raise ConfigError(f"'decode.pixels' is false, but {' and '.join(found)} look at pixels: set it to true, or leave them out")
+
+
 def annotate_digest(job: PairJob) -> str:
     """Return the identity of the annotate pass: what is read, how it is decoded, what is looked for."""
     return digest("annotate", SCHEMA_VERSION, splits.VERSION, job.input.corpus, job.input.license, job.decode, job.looks)
 
 
 def embed_digest(job: PairJob) -> str:
-    """Return the identity of the embed pass: the annotations, and what embeds: first the image and the texts that it reads, then the others."""
+    """Return the identity of the embed pass: the annotations, and the models in the order in which they are asked."""
     return digest("embed", annotate_digest(job), job.embedders)
 
 
@@ -138,4 +154,4 @@ def _by_model(fits: Sequence[Relevance], rows: pa.RecordBatch) -> Verdict:
     names = ("reason", "value", "threshold")
     parts = {name: [scatter(getattr(verdict, name), mask) for verdict, mask in said if mask.any()] for name in names}
     kinds = {"reason": pa.string(), "value": pa.float64(), "threshold": pa.float64()}
-    return Verdict(*(pc.coalesce(*parts[name]) if parts[name] else pa.nulls(len(rows), kinds[name]) for name in names))
+    return Verdict(*(pc.call_function("coalesce", parts[name]) if parts[name] else pa.nulls(len(rows), kinds[name]) for name in names))

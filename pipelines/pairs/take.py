@@ -19,7 +19,7 @@ from pipelines.spine.coder import to_ipc
 from pipelines.spine.commit import KEPT_BYTES
 from pipelines.spine.steps import under_way
 from schemas import columns as c
-from schemas.batches import conform, set_columns, undocumented
+from schemas.batches import conform, image_column, set_columns, undocumented
 from schemas.exits import KEPT
 
 
@@ -66,9 +66,7 @@ def _images(batch: pa.RecordBatch) -> pa.Array:
     names: list[str | None] = [None] * len(batch)
     for row, data, name in images_of(batch, mask, batch.schema.metadata[ABOUT].decode()):
         images[row], names[row] = data, name
-    return pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), pa.array(names, pa.string())], fields=list(c.IMAGE_TYPE), mask=pa.array(~mask)
-    )
+    return image_column(images, names)
 
 
 def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str:
@@ -83,7 +81,7 @@ def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str
     kept_bytes = pc.call_function("sum", [pc.call_function("binary_length", [image.field("bytes")])]).as_py() or 0
     metadata = {**batch.schema.metadata, KEPT_BYTES: str(kept_bytes).encode()}
     key = metadata.pop(KEY).decode()
-    del metadata[ABOUT]
+    metadata.pop(ABOUT, None)
     whole = set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits})
     done = conform(whole.select([name for name in whole.schema.names if name in schema.names]), schema).replace_schema_metadata(metadata)
     fragments.write(folder, key, done)

@@ -7,9 +7,10 @@ column as the writer made them; never a row group.
 
 import re
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipelines.readers.parquet_columns import IMAGE, WORDS, Column, ParquetColum
 from pipelines.readers.samples import MAX_FILE_BYTES, NO_WORDS, Damage, Sample, Words, words_of
 from pipelines.spine.storage import open_file
 from schemas.protocols import Failure
+from schemas.records import CARRIED
 
 SUFFIX = ".parquet"
 _BATCH_ROWS, _BATCH_BYTES, _STREAM_BYTES = 32, 2**24, 2**22
@@ -39,7 +41,7 @@ class RowRange:
 def refuse_columns(paths: Iterable[str], columns: ParquetColumns) -> None:
     """Raise ``EnvironmentFault`` where ``columns`` are not in the first of ``paths`` that has rows and a readable footer."""
     for path in paths:
-        groups = _groups(path, columns)
+        groups = row_groups(path, partial(choose, path, columns=columns))
         if not isinstance(groups, Damage) and any(rows for rows, _ in groups):
             return
 
@@ -50,7 +52,7 @@ def scan(path: str, columns: ParquetColumns, max_samples: int, max_bytes: int) -
     An image is taken to be as long as the mean row of its row group, all columns together. A file without a readable footer
     is one ``Damage``. Raises ``EnvironmentFault`` where ``columns`` are not there.
     """
-    groups = _groups(path, columns)
+    groups = row_groups(path, partial(choose, path, columns=columns))
     if isinstance(groups, Damage):
         yield groups
         return
@@ -66,13 +68,24 @@ def scan(path: str, columns: ParquetColumns, max_samples: int, max_bytes: int) -
 
 def read_rows(path: str, first: int, last: int, columns: ParquetColumns) -> Iterator[Sample]:
     """Yield the rows ``first`` to ``last``; from a page on that cannot be read, those of its row group are ``unreadable_row``."""
+    for row, cells, chosen in read_cells(path, first, last, partial(choose, path, columns=columns)):
+        yield _sample(path, f"row {row} of {chosen[IMAGE].name}", cells, chosen, columns)
+
+
+def read_cells(
+    path: str, first: int, last: int, choice: Callable[[pa.Schema], Mapping[str, Column]], at_once: int = _BATCH_ROWS
+) -> Iterator[tuple[int, Any, Mapping[str, Column]]]:
+    """Yield the rows ``first`` to ``last``: number, cells by role or a text that says why they cannot be read, and the columns read.
+
+    The columns are those of ``choice``; at most ``at_once`` rows are read at a time.
+    """
     if first == last:
         return
     with _opened(path) as file:
-        chosen = choose(path, file.schema_arrow, columns)
+        chosen = choice(file.schema_arrow)
         for group, (start, stop) in enumerate(pairwise(_edges(file))):
-            for row, cells in _rows(file, group, chosen, max(first - start, 0), min(last, stop) - start):
-                yield _sample(path, f"row {start + row} of {chosen[IMAGE].name}", cells, chosen, columns)
+            for row, cells in _rows(file, group, chosen, max(first - start, 0), min(last, stop) - start, at_once):
+                yield start + row, cells, chosen
 
 
 def images_at(path: str, members: Sequence[str]) -> Iterator[bytes]:
@@ -118,8 +131,8 @@ def _is_damage(error: Exception) -> bool:
     return bare or (isinstance(error, (pa.ArrowException, UnicodeDecodeError)) and not isinstance(error, MemoryError))
 
 
-def _groups(path: str, columns: ParquetColumns) -> list[tuple[int, int]] | Damage:
-    """Return rows and unpacked bytes of each row group, as the footer has them.
+def row_groups(path: str, check: Callable[[pa.Schema], object]) -> list[tuple[int, int]] | Damage:
+    """Return rows and unpacked bytes of each row group, as the footer has them; ``check`` raises where a file with rows lacks columns.
 
     The bytes are those of all columns: pyarrow 25 takes the process down where a damaged footer is asked for those of one.
     """
@@ -130,7 +143,7 @@ def _groups(path: str, columns: ParquetColumns) -> list[tuple[int, int]] | Damag
             if sum(rows for rows, _ in sizes) != file.metadata.num_rows or any(rows < 0 for rows, _ in sizes):
                 return Damage(0, f"the Parquet footer counts {file.metadata.num_rows} rows, but its row groups do not hold them")
             if file.metadata.num_rows:
-                choose(path, file.schema_arrow, columns)
+                check(file.schema_arrow)
             return sizes
     except _ARROW as error:
         if not _is_damage(error):
@@ -151,10 +164,12 @@ def _edges(file: pq.ParquetFile) -> list[int]:
     return list(accumulate((file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)), initial=0))
 
 
-def _rows(file: pq.ParquetFile, group: int, columns: Mapping[str, Column], first: int, last: int) -> Iterator[tuple[int, Any]]:
+def _rows(
+    file: pq.ParquetFile, group: int, columns: Mapping[str, Column], first: int, last: int, at_once: int = _BATCH_ROWS
+) -> Iterator[tuple[int, Any]]:
     """Yield the rows ``first`` to ``last`` of a row group, each with its cells by role or with a text: why it cannot be read."""
     at = 0
-    for batch in _batches(file, group, columns) if first < last else ():
+    for batch in _batches(file, group, columns, at_once) if first < last else ():
         begin = max(first, at)
         if isinstance(batch, str):
             yield from ((row, batch) for row in range(begin, last))
@@ -166,10 +181,10 @@ def _rows(file: pq.ParquetFile, group: int, columns: Mapping[str, Column], first
             return
 
 
-def _batches(file: pq.ParquetFile, group: int, columns: Mapping[str, Column]) -> Iterator[pa.RecordBatch | str]:
+def _batches(file: pq.ParquetFile, group: int, columns: Mapping[str, Column], at_once: int) -> Iterator[pa.RecordBatch | str]:
     """Yield a row group from its first row on, in the same batches whoever asks, then why it ends early if it does."""
     footer = file.metadata.row_group(group)
-    size = max(1, min(_BATCH_ROWS, _BATCH_BYTES * footer.num_rows // max(1, footer.total_byte_size)))
+    size = max(1, min(at_once, _BATCH_BYTES * footer.num_rows // max(1, footer.total_byte_size)))
     batches = file.iter_batches(size, row_groups=[group], columns=[column.name for column in columns.values()])
     seen = 0
     while seen < footer.num_rows:
@@ -214,6 +229,7 @@ def _sample(path: str, member: str, cells: Any, chosen: Mapping[str, Column], co
         name=member,
         words=words if isinstance(words, Words) else NO_WORDS,
         image=image if failure is None else Failure(failure.reason, f"{path}, {member}: {failure.error}"),
+        carried={} if isinstance(cells, str) else {about.name: cells[about.name] for about in CARRIED if about.name in cells},
     )
 
 

@@ -2,13 +2,16 @@
 
 import json
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 import xxhash
 
+from schemas.batches import image_column
 from schemas.protocols import Failure
+from schemas.records import CARRIED
 
 IMAGE_SUFFIXES = frozenset(
     (
@@ -77,25 +80,30 @@ class Sample:
     name: str
     words: Words
     image: bytes | Failure
+    carried: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What an earlier run found out of it, by column of ``schemas.records.CARRIED``."""
 
-    def row(self, corpus: str, source_license: str) -> dict[str, Any]:
-        """Return the sample as a row of ``schemas.records.IMAGE_TEXT`` with ``reason`` and ``error``, but for its place in the split."""
-        failure = self.image if isinstance(self.image, Failure) else None
-        image = self.image if isinstance(self.image, bytes) else None
-        return {
-            "sample_id": None if image is None else sample_id(image, corpus),
-            "corpus": corpus,
-            "source_license": self.words.license or source_license,
-            "source_path": self.source_path,
-            "source_member": self.source_member,
-            "source_offset": self.source_offset,
-            "source_bytes": self.source_bytes,
-            "url": self.words.url,
-            "image": None if image is None else {"bytes": image, "path": self.name},
-            "alt_text": self.words.alt_text,
-            "reason": failure and failure.reason,
-            "error": failure and failure.error,
-        }
+
+def columns_of(samples: Sequence[Sample], corpus: str, source_license: str) -> dict[str, pa.Array | Sequence[Any]]:
+    """Return n samples as columns of ``schemas.records.IMAGE_TEXT`` with ``reason`` and ``error``, but for their place in the split."""
+    images = [None if isinstance(sample.image, Failure) else sample.image for sample in samples]
+    failures = [sample.image if isinstance(sample.image, Failure) else None for sample in samples]
+    words = [sample.words for sample in samples]
+    return {
+        "sample_id": [None if image is None else sample_id(image, corpus) for image in images],
+        "corpus": [corpus] * len(samples),
+        "source_license": [found.license or source_license for found in words],
+        "source_path": [sample.source_path for sample in samples],
+        "source_member": [sample.source_member for sample in samples],
+        "source_offset": [sample.source_offset for sample in samples],
+        "source_bytes": [sample.source_bytes for sample in samples],
+        "url": [found.url for found in words],
+        "image": image_column(images, [sample.name for sample in samples]),
+        "alt_text": [found.alt_text for found in words],
+        **{about.name: [sample.carried.get(about.name) for sample in samples] for about in CARRIED},
+        "reason": [failure and failure.reason for failure in failures],
+        "error": [failure and failure.error for failure in failures],
+    }
 
 
 def sample_id(image: bytes, corpus: str) -> str:

@@ -14,16 +14,15 @@ from pipelines.readers import parquet
 from pipelines.readers.folder import Entry, list_entries, plans_rows, read_entries
 from pipelines.readers.listing import File, is_hidden, list_folder, list_matching, name_below, stat
 from pipelines.readers.parquet_columns import ParquetColumns
-from pipelines.readers.samples import NO_WORDS, Damage, Sample
+from pipelines.readers.samples import NO_WORDS, Damage, Sample, columns_of
 from pipelines.readers.tar import TarSample, read_samples, scan
 from pipelines.spine import storage
 from schemas import columns as c
-from schemas.batches import from_rows
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Failure
 from schemas.records import IMAGE_TEXT
 
-VERSION = 1
+VERSION = 2
 """Step version: part of the identity of what is read."""
 TAR, FOLDER, PARQUET = "tar", "folder", "parquet"
 READ = pa.schema([*IMAGE_TEXT, c.REASON, c.ERROR])
@@ -142,13 +141,14 @@ def read(split: Split, corpus: str, source_license: str) -> pa.RecordBatch:
     ``unreadable_row``, ``external_file``, ``several_images``. Raises ``EnvironmentFault`` when the shard is no longer what
     was cut, ``OSError`` when all of it cannot be read.
     """
-    samples = islice(_samples(split), split.taken)
-    rows = [{c.SPLIT_ID.name: split.split_id, c.ROW.name: row, **sample.row(corpus, source_license)} for row, sample in enumerate(samples)]
-    if len(rows) != split.taken:
+    samples = list(islice(_samples(split), split.taken))
+    if len(samples) != split.taken:
         raise EnvironmentFault(
-            f"{split.path}: expected {split.taken} rows as planned, found {len(rows)}; remove the plan folder and run again"
+            f"{split.path}: expected {split.taken} rows as planned, found {len(samples)}; remove the plan folder and run again"
         )
-    return from_rows(rows, READ)
+    place = {c.SPLIT_ID.name: [split.split_id] * len(samples), c.ROW.name: range(len(samples))}
+    columns = {**place, **columns_of(samples, corpus, source_license)}
+    return pa.RecordBatch.from_arrays([pa.array(columns[field.name], field.type) for field in READ], schema=READ)
 
 
 def _samples(split: Split) -> Iterator[Sample]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, BinaryIO, cast
 
 from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, MAX_WORDS_BYTES, NO_WORDS, Damage, Sample, Words, words_beside
+from pipelines.readers.tar_header import Header
 from pipelines.spine.storage import is_local, open_file
 from schemas.protocols import Failure
 
@@ -132,7 +133,7 @@ def _members(tape: _Tape, *, whole: bool) -> Iterator[tarfile.TarInfo | Damage]:
     """Yield the members of a tar, then the damage: ``tarfile`` itself ends in silence at a header that it cannot read."""
     at = tape.tell()
     try:
-        archive = tarfile.TarFile(fileobj=cast(IO[bytes], tape), encoding="utf-8", errors="backslashreplace")
+        archive = tarfile.TarFile(fileobj=cast(IO[bytes], tape), tarinfo=Header, encoding="utf-8", errors="backslashreplace")
         while (member := archive.next()) is not None:
             if member.size < 0 or (_is_plain(member) and member.offset_data + member.size > tape.end):
                 wanted = f"{member.size} bytes from byte {member.offset_data} on"

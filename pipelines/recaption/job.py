@@ -11,6 +11,7 @@ from filters.alt_text import AltText
 from filters.blocklist import Blocklist, needed
 from filters.caption_rules import CaptionRules
 from filters.decode import Decoder
+from filters.enrichment import Embed, Enrichment
 from filters.facts import FactsKept
 from filters.image_rules import ImageContent, ImageSize
 from filters.language import Language
@@ -81,6 +82,8 @@ class Job:
     captioner: CaptionerSpec = field(default_factory=CaptionerSpec)
     caption_rules: CaptionRules = field(default_factory=CaptionRules)
     facts: FactsKept | None = field(default_factory=FactsKept)
+    enrichment: Enrichment = field(default_factory=Enrichment)
+    """What becomes of words that the caption adds; null ``facts`` finds none."""
     mix: Mix = field(default_factory=Mix)
     limits: Limits = field(default_factory=Limits)
     output: Output = field(default_factory=Output)
@@ -117,6 +120,8 @@ def caption_steps(job: Job) -> list[Step]:
     if job.embedder:
         fit = relevance(job.embedder, job.relevance, c.CAPTION_CLIP_SCORE, job.relevance.min_caption_score)
         steps.append(("Drop captions that do not fit their image", partial(_fits, job.embedder, fit)))
+    if job.facts:
+        steps.append(("Drop captions that add only what nothing supports", partial(_enriches, job.embedder, job.enrichment)))
     return steps
 
 
@@ -126,10 +131,29 @@ def _facts(facts: FactsKept, names: NameSpec, rows: pa.RecordBatch) -> Verdict:
 
 def _fits(embedder: EmbedderSpec, rule: Relevance, rows: pa.RecordBatch) -> Verdict:
     """Judge the captions by the vectors of their images, which were stored with the scores of the originals."""
-    captions = embedder.readable(rows.column(c.CAPTION.name).to_pylist(), rows.column(c.LANGUAGE.name).to_pylist())
-    scores = score_vectors(rows.column(c.IMAGE_EMBEDDING.name).to_pylist(), captions, lambda texts: loaded(embedder).embed_texts(texts))
+    scores = score_vectors(rows.column(c.IMAGE_EMBEDDING.name).to_pylist(), _captions(embedder, rows), _texts_of(embedder))
     added = {c.CAPTION_CLIP_SCORE.name: pa.array(scores, c.CAPTION_CLIP_SCORE.type)}
     return replace(rule(set_columns(rows, added)), added=added)
+
+
+def _enriches(embedder: EmbedderSpec | None, rule: Enrichment, rows: pa.RecordBatch) -> Verdict:
+    """Judge the added words by the vectors of their images, but for those in a language that the embedder does not read."""
+    if embedder is None:
+        return rule(rows, embed=None)
+    vectors = rows.column(c.IMAGE_EMBEDDING.name).to_pylist()
+    read = [vector if caption else None for vector, caption in zip(vectors, _captions(embedder, rows), strict=True)]
+    asked = set_columns(rows, {c.IMAGE_EMBEDDING.name: pa.array(read, c.IMAGE_EMBEDDING.type)})
+    return rule(asked, embed=_texts_of(embedder))
+
+
+def _captions(embedder: EmbedderSpec, rows: pa.RecordBatch) -> list[str | None]:
+    """Return the captions that ``embedder`` reads, null for the others."""
+    return embedder.readable(rows.column(c.CAPTION.name).to_pylist(), rows.column(c.LANGUAGE.name).to_pylist())
+
+
+def _texts_of(embedder: EmbedderSpec) -> Embed:
+    """Return what embeds texts; the model is loaded at the first batch that holds one."""
+    return lambda texts: loaded(embedder).embed_texts(texts)
 
 
 def recaption_digest(job: Job) -> str:

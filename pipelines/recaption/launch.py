@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipelines.pairs.report import adds
 from pipelines.pairs.source import first_splits
 from pipelines.recaption import estimate, graph
 from pipelines.recaption.caption import CaptionerBackend
@@ -65,6 +66,9 @@ def run(plan: Plan, command: flags.Command) -> int:
             progress.shown(_watched(plan) if command.is_local else None),  # cuts the input: a dead server is told of first
         ):
             execute(plan, CaptionerOnEndpoint(captioner, plan.answers, command.workers), command)
+    elif not plan.job.output.keep_fragments:
+        with storage.locked(plan.lock):
+            commit.let_go(graph.commit_of(plan))
     print(summary(plan))
     return 0
 
@@ -107,9 +111,9 @@ def serving(spec: CaptionerSpec) -> Generator[CaptionerSpec]:
 
 
 def summary(plan: Plan) -> str:
-    """Return what a finished run came to: the funnel, the cost of a kept sample, and where things are."""
+    """Return what a finished run came to: the funnel, the cost of a kept sample, what captions add, and where things are."""
     manifest, told = launch.finished(plan.run)
-    return "\n".join(["", funnel.table(told), "", *cost(manifest), "", *places(plan)])
+    return "\n".join(["", funnel.table(told), "", *cost(manifest), adds(manifest["captions"]), "", *places(plan)])
 
 
 def cost(manifest: dict[str, Any]) -> list[str]:

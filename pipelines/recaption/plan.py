@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.pairs.rules import annotate_digest, decisions, embed_digest
+from pipelines.pairs.rules import annotate_digest, decisions, embed_digest, refuse_blind_looks
 from pipelines.pairs.source import Source, open_source
 from pipelines.recaption.job import Job, caption_steps, recaption_digest, run_id
 from pipelines.spine import storage
@@ -67,6 +67,7 @@ def plan_run(job: Job) -> Plan:
         _ = caption_steps(job), decisions(job)
     except ValueError as error:
         raise ConfigError(f"'relevance': {error}") from error
+    refuse_blind_looks(job)
     source = open_source(job.input, job.output.folder)
     job = replace(job, input=source.input)
     return Plan(job, source, run_id(job, source))

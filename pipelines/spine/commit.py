@@ -19,6 +19,8 @@ from pipelines.spine.steps import FUNNEL
 from schemas.exits import EnvironmentFault
 
 MANIFEST, FUNNEL_FILE, CARD = "manifest.json", "funnel.json", "README.md"
+GOING = ".going"
+"""Ending of a file beside the fragments that names those which a finished run no longer needs."""
 KEPT_BYTES = b"kept_bytes"
 """Footer key: image bytes of the kept rows, from which shards are planned."""
 ROW_BYTES = 1024
@@ -81,8 +83,8 @@ class Commit:
     output: Output
     identity: Mapping[str, Any]
     """What the manifest says of the run: its id, its pipeline, its passes, the commit of the code."""
-    pages: Callable[[str], Mapping[str, bytes]]
-    """Given the run's folder, its further files by name: the resolved job, the report."""
+    pages: Callable[[str, Mapping[str, int]], Mapping[str, bytes]]
+    """Given the run's folder and its kept captions by kind, its further files by name: the resolved job, the report."""
 
 
 def commit_run(
@@ -109,8 +111,16 @@ def commit_run(
     further = [] if pages is None else AsList(pages)
     manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how, further).with_output_types(str)
     if not how.output.keep_fragments:
-        _ = keys | "Let the fragments go" >> beam.Map(_let_go, how.pass_folder, manifest=AsSingleton(manifest))
+        _ = shards | "Name the shards" >> beam.FlatMap(_going_of, how) | "Let the fragments go" >> beam.Map(_let_go, AsSingleton(manifest))
     return manifest
+
+
+def let_go(how: Commit) -> None:
+    """Remove the fragments that a finished run was to remove and did not: it was killed behind its manifest."""
+    if not how.output.keep_fragments:
+        for path in storage.list_files(how.pass_folder, f"{_run_id(how)}-"):
+            if path.endswith(GOING):
+                _let_go(path, storage.join(how.run, MANIFEST))
 
 
 def read_manifest(run: str) -> dict[str, Any] | None:
@@ -135,11 +145,29 @@ def _list(keys: list[str], how: Commit) -> Iterator[tuple[int, str, list[str]]]:
     yield from zip(range(len(ordered)), ordered, found, strict=True)
 
 
-def _let_go(key: str, folder: str, manifest: str) -> None:
-    """Remove every attempt at ``key``, once ``manifest`` stands."""
+def _run_id(how: Commit) -> str:
+    return how.run.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _going(number: int, how: Commit) -> str:
+    """Return the file that names the fragments of a shard until they are gone."""
+    return storage.join(how.pass_folder, f"{_run_id(how)}-{number:05d}{GOING}")
+
+
+def _going_of(written: Sequence[tuple[int, WrittenShard]], how: Commit) -> list[str]:
+    return [_going(number, how) for number, _ in written]
+
+
+def _let_go(going: str, manifest: str) -> None:
+    """Remove every attempt at the splits that ``going`` names, and then that file, once ``manifest`` stands."""
     if not storage.exists(manifest):
-        raise EnvironmentFault(f"{manifest} is gone: the fragments of {key} are kept; run the same command again")
-    storage.remove(storage.list_files(folder, f"{key}."))
+        raise EnvironmentFault(f"{manifest} is gone: the fragments that {going} names are kept; run the same command again")
+    if not storage.exists(going):  # a retry of what was done
+        return
+    folder = going.rsplit("/", 1)[0]
+    for key in json.loads(storage.read(going)):
+        storage.remove(storage.list_files(folder, f"{key}."))
+    storage.remove([going])
 
 
 def _footer(numbered: tuple[int, str, list[str]]) -> tuple[int, str, bytes, int]:
@@ -189,6 +217,9 @@ def refuse_too_many_dead(whole: funnel.Funnel, limits: Limits) -> None:
 
 
 def _write(shard: ShardPlan, how: Commit) -> tuple[int, WrittenShard]:
+    if not how.output.keep_fragments:
+        keys = [fragments.key_of(path) for path in shard.fragments]
+        storage.write(_going(shard.number, how), json.dumps(keys).encode())
     return shard.number, write_shard(shard, how.run, how.layout)
 
 
@@ -198,15 +229,16 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
     whole = funnel.total(shard.funnel for shard in written)
     check_rows(whole, written)
     spent = {name: round(sum(shard.spent[name] for shard in written), 3) for name in (written[0].spent if written else ())}
+    captions = {kind: sum(shard.captions[kind] for shard in written) for kind in (written[0].captions if written else ())}
     files = [asdict(file) for shard in written for file in shard.files]
     _remove_all_but({file["path"] for file in files}, how)
-    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run), **dict(further)}
+    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run, captions), **dict(further)}
     if CARD in pages:
         pages[CARD] = forgotten.stated(pages[CARD], funnel.taken_down(whole))
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
     storage.remove(storage.temporaries(how.run))
-    manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "files": files}
+    manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "captions": captions, "files": files}
     return write_manifest(how.run, manifest)
 
 

@@ -80,6 +80,13 @@ def to_plain(value: Any) -> Any:
     return [to_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
 
 
+def resolved(job: Any) -> bytes:
+    """Return ``job`` as YAML with every default spelled out; the output folder is where the file lies and stays out."""
+    plain = to_plain(job)
+    del plain["output"]["folder"]
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean ...?` for the nearest of ``known``, or the list of them."""
     near = difflib.get_close_matches(word, list(known), n=1)

@@ -25,6 +25,8 @@ ROW_GROUP_BYTES = 32 * 2**20
 """Image bytes in a row group: readers hold a whole one in memory (design; past 2 GiB nested leaves cannot be read)."""
 
 SPENT = (c.PROMPT_TOKENS.name, c.COMPLETION_TOKENS.name, c.ANSWER_SECONDS.name)
+CAPTIONS = ("enriched", "echo", "unsupported", "unjudged")
+"""What a kept caption adds: a supported word, no word, only words that nothing supports, or what nobody could tell."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class WrittenShard:
     """Rows by door, counted from the rows themselves and not from the footers."""
     spent: Mapping[str, float]
     """What the rows' answers cost: sums of the columns of ``SPENT``."""
+    captions: Mapping[str, int]
+    """Kept captions by what they add to their alt text, a number for each of ``CAPTIONS``; empty where the pass writes none."""
 
 
 def plan(sizes: Sequence[tuple[str, int]], shard_bytes: int) -> list[ShardPlan]:
@@ -95,6 +99,7 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
     told: list[list[funnel.StepCount]] = []
     doors: Counter[str] = Counter()
     spent: Counter[str] = Counter()
+    captions: Counter[str] = Counter()
     with ExitStack() as stack:
         tables = {name: stack.enter_context(_table(run, name, shard.number, schema)) for name, schema in layout.tables.items()}
         for path in shard.fragments:
@@ -105,8 +110,9 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
             told.append(counts(batch))
             doors.update(exits)
             spent.update(spent_in(batch))
+            captions.update(_captions(take_rows(batch, np.asarray(exits == KEPT, np.bool_))))
     files = tuple(table.written() for table in tables.values())
-    return WrittenShard(files, tuple(funnel.total(told)), dict(sorted(doors.items())), dict(sorted(spent.items())))
+    return WrittenShard(files, tuple(funnel.total(told)), dict(sorted(doors.items())), dict(sorted(spent.items())), dict(captions))
 
 
 def rewrite(run: str, relative: str, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> WrittenFile:
@@ -146,6 +152,19 @@ def _rows_of(batch: pa.RecordBatch, exits: npt.NDArray[np.object_], layout: Layo
 def spent_in(batch: pa.RecordBatch) -> dict[str, float]:
     """Return what the answers of the rows of ``batch`` cost, by the columns of ``SPENT`` that it has."""
     return {name: pc.call_function("sum", [batch.column(name)]).as_py() or 0 for name in SPENT if name in batch.schema.names}
+
+
+def _captions(kept: pa.RecordBatch) -> dict[str, int]:
+    """Return how many captions of ``kept`` are of each kind of ``CAPTIONS``; one that was set aside is of none."""
+    names = (c.CAPTION.name, c.CAPTION_FAULT.name, c.ECHO.name, c.ENRICHED.name)
+    if not set(names) <= set(kept.schema.names):
+        return {}
+    kinds = Counter(
+        "echo" if echo else "unjudged" if enriched is None else "enriched" if enriched else "unsupported"
+        for caption, fault, echo, enriched in zip(*(kept.column(name).to_pylist() for name in names), strict=True)
+        if caption is not None and fault is None
+    )
+    return {kind: kinds[kind] for kind in CAPTIONS}
 
 
 class _Hashing:

@@ -149,6 +149,8 @@ REFUSALS = (
     "UNABLE TO load the picture.", "抱歉，我看不到这张图片。", "对不起，图片没有显示。", "很抱歉，无法描述这张照片。",
     "我无法查看图片内容。", "我不能描述这张图片。", "作为一个语言模型，我看不到图片。", "作为AI助手，我没有视觉。",
 )  # fmt: skip
+TITLES = ("Unable to Fly", "Unable to Sleep", "I'm Sorry", "Unfortunately Yours", "Sorry, My Love", "As an Airman Waits")
+"""How titles begin that begin like a refusal."""
 REFRAINS = ("a dog sits on the sofa, ", "一只猫坐在沙发上，", "very ", "哈哈", "on and off ", "Der Hund schläft. ")
 ALMOST_STUCK = (
     "A dog sits on a rug; a dog sits on a rug, then it leaves.",
@@ -166,8 +168,12 @@ SCENES = (
 
 
 THOUGHTS = (
-    "<think>The picture shows something.</think>{}", "The picture shows something.\n</think>\n{}", "<think>\nFirst, I look at",
-    "<answer>{}</answer>", "{}</answer>", "<|begin_of_box|>{}<|end_of_box|>", "{}<|im_end|>", "<|assistant|>\n{}",
+    "<think>\nFirst, I look at", "{}</answer>", "<answer>{}", "<|begin_of_box|>{}", "{}<|im_end|>", "<|assistant|>\n{}",
+    "It is <|begin_of_box|>{}<|end_of_box|>",
+)  # fmt: skip
+WRAPPED = (
+    "<think>The picture shows something.</think>{}", "The picture shows something.\n</think>\n{}", "<answer>{}</answer>\n",
+    "<think>So?</think>\n<answer>{}</answer>", "<|begin_of_box|>{}<|end_of_box|>", "</think><answer>{}</answer>",
 )  # fmt: skip
 
 
@@ -211,14 +217,17 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("kept", 50, lambda asked: scene(asked.chance)),
     ("kept", 3, lambda asked: f"\n {scene(asked.chance)} Cafe\u0301 \n"),
     ("kept", 2, lambda asked: f'A sign says "I\'m sorry, I cannot help" {scene(asked.chance)}'),
+    ("kept", 2, lambda asked: f"{asked.chance.choice(TITLES)}, a painting of which one sees little. {scene(asked.chance)}"),
     ("kept", 3, lambda asked: invented(asked.chance, 800)),
     ("kept", 3, lambda asked: asked.chance.choice(ALMOST_STUCK)),
     ("kept", 3, lambda asked: echo(asked, 7)),
     ("kept", 4, lambda asked: near_copy(asked.alt_text, 1)),
+    ("kept", 4, lambda asked: asked.chance.choice(WRAPPED).format(scene(asked.chance))),
     ("empty", 3, lambda asked: asked.chance.choice(("", " \n ", "...", "12 345", "🙂"))),
     ("thinking", 4, lambda asked: asked.chance.choice(THOUGHTS).format(scene(asked.chance))),
-    ("length", 2, lambda asked: scene(asked.chance)[:25]),
-    ("content_filter", 2, lambda asked: scene(asked.chance)[:25]),
+    ("length", 4, lambda asked: scene(asked.chance)[:25]),
+    ("content_filter", 4, lambda asked: scene(asked.chance)[:25]),
+    ("abort", 4, lambda asked: scene(asked.chance)),
     ("refusal", 5, lambda asked: asked.chance.choice(REFUSALS)),
     ("too_long", 3, lambda asked: invented(asked.chance, asked.chance.choice((801, 1200)))),
     ("repetition", 4, lambda asked: stuck(asked.chance)),
@@ -228,10 +237,13 @@ KINDS: Sequence[tuple[str, float, Callable[[Request], str | None]]] = (
     ("copy", 4, lambda asked: near_copy(asked.alt_text, 0)),
     ("captioner_failed", 3, lambda _: None),
 )
-"""What becomes of a caption, how often in a hundred, and who writes it. ``length`` and ``content_filter`` are finish reasons.
+"""What becomes of a caption, how often in a hundred, and who writes it. ``length``, ``content_filter`` and ``abort`` are finish reasons.
 
 Copies of very long alt texts come out too long, and copies of very short ones have no room for a letter more.
 """
+
+
+CUT = ("length", "content_filter", "abort")
 
 
 def kind_of(alt_text: str, image: bytes, instructions: str = "") -> tuple[str, Callable[[Request], str | None], Request]:
@@ -251,6 +263,6 @@ def caption_of(alt_text: str, image: bytes, instructions: str = "") -> str | Non
 
 
 def finish_reason_of(alt_text: str, image: bytes) -> str | None:
-    """Return why the served model stopped: mostly ``stop``, sometimes not stated."""
+    """Return why the served model stopped: mostly ``stop``, in the words of several servers, sometimes not stated."""
     kind, _, request = kind_of(alt_text, image)
-    return kind if kind in ("length", "content_filter") else request.chance.choice(("stop", "stop", "stop", None))
+    return kind if kind in CUT else request.chance.choice(("stop", "stop", "stop", "eos_token", "end_turn", None))

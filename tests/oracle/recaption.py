@@ -18,7 +18,7 @@ import numpy as np
 import xxhash
 from PIL import Image, UnidentifiedImageError
 
-from tests.oracle.text_rules import alt_text_fault, caption_fault, clean, similarity
+from tests.oracle.text_rules import alt_text_fault, caption_fault, clean, similarity, without_tags
 
 READ = "Read the images and their alt texts"
 DECODE = "Decode each image once"
@@ -252,7 +252,7 @@ def write_caption(row: Row, caption_of: Callable[[str, bytes], str | None]) -> N
     if answer is None:
         row.leave(DEAD, WRITE, "captioner_failed")
     else:
-        row.caption = clean(answer)
+        row.caption = clean(without_tags(answer))
         row.copy_similarity = similarity(row.caption, alt_text)
 
 

@@ -13,10 +13,15 @@ WEB_ADDRESS = re.compile(r"https?://|www\.|\S\.(com|net|org)(?!\w)", re.IGNORECA
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
-REFUSALS = (
-    "i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i can not", "i'm unable", "i am unable", "i'm not able", "as an ai",
-    "as a language model", "unfortunately, i", "unable to", "抱歉", "对不起", "很抱歉", "我无法", "我不能", "作为一个", "作为ai",
+DECLINING = (
+    "i'm sorry", "i am sorry", "i cannot", "i can't", "i can not", "i'm unable", "i am unable", "i'm not able", "as a language model",
 )  # fmt: skip
+AMBIGUOUS = ("sorry", "as an ai", "unfortunately", "unable to", "抱歉", "对不起", "很抱歉", "我无法", "我不能", "作为一个", "作为ai")
+TRADE = (
+    "see", "view", "look", "load", "describe", "description", "help", "image", "picture", "photo",
+    "图片", "照片", "看", "描述", "模型", "助手", "无法",
+)  # fmt: skip
+"""What refusals are about. The corpus keeps to these words, and to titles that end in ``a painting`` with none of them before."""
 
 
 def clean(text: str) -> str:
@@ -70,10 +75,13 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
     words = words_of(caption)
     repeats, stuck = most_repeats(words), longest_stutter(words)
     echoed = longest_common_run(words, words_of(instructions))
+    ended = (finish_reason or "").lower()
     checks: list[tuple[str, bool, float | None]] = [
         ("empty", not has_letter(caption), None),
         ("thinking", holds_control_token(caption), None),
-        ("truncated", finish_reason not in ("stop", None), None),
+        ("truncated", ended in ("length", "max_tokens"), None),
+        ("content_filter", ended == "content_filter", None),
+        ("unknown_finish", ended not in ("", "stop", "eos", "eos_token", "end_turn", "stop_sequence"), None),
         ("refusal", is_refusal(caption), None),
         ("too_long", len(caption) > 800, len(caption)),
         ("repetition", repeats >= 3, repeats),
@@ -87,6 +95,17 @@ def caption_fault(caption: str, finish_reason: str | None, instructions: str, co
 def has_letter(text: str) -> bool:
     """Say whether any character is a letter, of whatever script."""
     return any(character.isalpha() for character in text)
+
+
+def without_tags(answer: str) -> str:
+    """Return what is left when a thought that is closed, and a pair of tags around all the rest, are taken away."""
+    if answer.count("</think>") == 1 and answer.find("<think>") <= answer.find("</think>"):
+        answer = answer.split("</think>")[1]
+    for opening, closing in (("<answer>", "</answer>"), ("<|begin_of_box|>", "<|end_of_box|>")):
+        bare = answer.strip()
+        if bare.startswith(opening) and bare.endswith(closing) and bare.count(opening) == bare.count(closing) == 1:
+            answer = bare[len(opening) : -len(closing)]
+    return answer
 
 
 def holds_control_token(caption: str) -> bool:
@@ -112,9 +131,23 @@ def is_date(alt: str) -> bool:
 
 
 def is_refusal(caption: str) -> bool:
-    """Say whether the caption begins as models begin when they decline, quotation marks aside."""
-    said = caption.casefold().replace("’", "'").lstrip(" \t\n\"'“”‘«「『")
-    return any(re.match(re.escape(opening) + (r"(?![a-z])" if re.search("[a-z]$", opening) else ""), said) for opening in REFUSALS)
+    """Say whether the caption begins as models begin when they decline: a title is followed by ``, a painting``, and quotes close."""
+    unquoted = caption.lstrip(" \t\n\"'“”‘«「『")
+    said = re.split(r"[.!?。！？\n]", unquoted.casefold().replace("’", "'"))[0]
+    title = said.partition(", a painting")[0]
+    if begins(said, DECLINING):
+        return title == said
+    about = title if said.isascii() else said
+    spoken = words_of(about) if about.isascii() else [about]
+    return begins(said, AMBIGUOUS) and any(word in spoken if about.isascii() else word in about for word in TRADE)
+
+
+def begins(said: str, openings: tuple[str, ...]) -> bool:
+    """Say whether a sentence begins with one of ``openings``, and not with a longer word."""
+    return any(
+        said.startswith(o) and not (o[-1].isascii() and said[len(o) : len(o) + 1].isalpha() and said[len(o) : len(o) + 1].isascii())
+        for o in openings
+    )
 
 
 def length_of(words: list[str]) -> float:
