@@ -96,7 +96,7 @@ def lay(output: Path, splits: Mapping[str, Sequence[dict]]) -> Laid:
     return Laid(output, run)
 
 
-def pages(run: str) -> dict[str, bytes]:
+def pages(run: str, captions: Mapping[str, int]) -> dict[str, bytes]:
     return {"README.md": b"---\n---\n\n# c\n", "job.yaml": b"input: {}\n"}
 
 

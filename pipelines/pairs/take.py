@@ -74,6 +74,7 @@ def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str
 
     Signals that ``schema`` lacks end here.
     """
+    batch = forgotten.leave(batch, folder)
     mask = under_way(batch)
     image = batch.column(c.IMAGE.name)
     image = image if mask.all() else pc.call_function("if_else", [pa.array(mask), image, pa.scalar(None, c.IMAGE_TYPE)])
