@@ -51,6 +51,8 @@ bench: env
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.shard_writing
 	$(BIN)/python -m benchmarks.embedding
+	$(BIN)/python -m benchmarks.heuristics
+	$(BIN)/python -m benchmarks.clip --samples 64
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md
