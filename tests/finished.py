@@ -74,7 +74,7 @@ READ, RULE, EXACT, NEAR, END = "Read", "Judge", "Merge exact duplicates", "Merge
 
 
 KNOWN = {"corpus": "c", "source_license": "l", "source_path": "/gone.tar", "source_offset": 0, "source_bytes": 1, "image_format": "JPEG"}
-DECIDED = {"exit", "step", "reason", "merged_into"}
+DECIDED = {"exit", "step", "reason", "merged_into", "alt_texts", "alt_text_count", "duplicate_count"}
 
 
 def lay(output: Path, splits: Mapping[str, Sequence[dict]]) -> Laid:

@@ -487,8 +487,10 @@ def test_half_files_of_killed_writers_are_not_left_with_what_was_taken_down(run:
     (folder,) = (run.parent.parent / "recaption-pass").iterdir()
     (folder / ".writing-1-a-b.parquet").write_bytes(finished.picture(0))
     (folder / "a-b.0123.parquet").write_bytes(finished.picture(0)[:5000])
+    (folder / "a-00000.going").write_text("[]")  # no fragment, and no half of one
     take_down(run, "--url", finished.url(0))
     assert found_in(run.parent.parent, finished.picture(0)[:5000]) == set()
+    assert (folder / "a-00000.going").exists()
 
 
 def test_without_fragments_the_shards_alone_are_rewritten(run: Path):
@@ -642,6 +644,31 @@ def test_a_chain_survives_kills_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     whole = check_every_kill(tmp_path / "start", tmp_path, monkeypatch, "--file", str(tmp_path / "list"))
     laid = finished.Laid(whole, whole / "captions" / "run")
     assert everywhere(laid, "top") == {json.dumps([["top", "b low", "c low2", "d shared"], 4, 4])}
+
+
+def test_another_request_after_a_kill_goes_on_from_what_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first, second = ["--url", "https://images.example/mid.jpg"], ["--url", "https://images.example/late.jpg"]
+    whole = near(tmp_path / "whole")
+    take_down(whole.run, *first)
+    take_down(whole.run, *second)
+    for kills in range(4, 30):
+        laid = near(tmp_path / str(kills))
+        try:
+            with killed_after(monkeypatch, kills):
+                forget.main([str(laid.run), *first])
+        except Killed:
+            take_down(laid.run, *second)
+            assert jobs.tree(laid.run) == jobs.tree(whole.run), f"killed before change {kills}"
+        else:
+            break
+    assert kills > 10
+
+
+def test_annotations_are_told_nothing_of_decisions(tmp_path: Path):
+    laid = near(tmp_path)
+    take_down(laid.run, "--url", "https://images.example/mid.jpg")
+    rows = [row for path in (tmp_path / "annotate" / "a").iterdir() for row in pq.read_table(path).to_pylist()]
+    assert {row["duplicate_count"] for row in rows} == {None}
 
 
 def test_a_fragment_that_later_decisions_replaced_loses_the_text_as_well(tmp_path: Path):

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from jobs import forget
+from pipelines.spine import forgotten
+from pipelines.spine.forgotten import Forgotten
 from tests import finished, images, ingesting, jobs
 from tests.hostile_server import HostileServer, picture
 from tests.test_forget import check_fragments, check_sums, found_in
@@ -116,12 +118,15 @@ def test_ingest_asks_no_more_for_what_was_taken_down(tmp_path: Path):
         ingesting.run(*flags)  # from the fragments: some of them know the step, others do not
         assert by_place(run) == left
         assert json.loads((run / "funnel.json").read_text()) == told
-        shutil.copytree(tmp_path / "out" / "forgotten", tmp_path / "fresh" / "forgotten")
+        by_image = frozenset(row["image_hash"] for row in left.values() if row["url"] == server.url("image/4"))
+        asked_for = Forgotten(image_hashes=by_image, urls=frozenset([forgotten.url_hash(server.url("image/3"))]))
+        forgotten.add(str(tmp_path / "fresh"), asked_for)
         before = server.paths["/image/3"]
         ingesting.run(*ingesting.flags_for(tmp_path / "a.parquet", tmp_path / "fresh"))
     fresh = by_place(ingesting.run_folder(tmp_path / "fresh"))
     assert server.paths["/image/3"] == before > 0
     proof = [row for row in fresh.values() if row["reason"] == "taken_down"]
-    assert len(proof) == 1
-    for needle in (picture(3), b"image/3", b"number 3"):
+    assert sorted(row["image_hash"] is None for row in proof) == [False, True]
+    for needle in (picture(3), b"image/3", b"number 3", picture(4), b"image/4", b"number 4"):
         assert found_in(tmp_path / "fresh", needle) == set()
+    check_sums(ingesting.run_folder(tmp_path / "fresh"))
