@@ -21,6 +21,7 @@ from pipelines.spine import funnel, storage
 from pipelines.spine.steps import FUNNEL, counts
 from schemas import columns as c
 from schemas.exits import DROPPED
+from schemas.records import SOURCE
 
 FOLDER = "forgotten"
 TAKEN_DOWN = "taken_down"
@@ -29,6 +30,8 @@ PROOF = frozenset(field.name for field in (c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.COR
 """What a row that was taken down keeps: its place, and the hashes that prove what it was."""
 NAMES = (c.SAMPLE_ID.name, c.IMAGE_HASH.name, c.URL.name)
 """Columns by which a row is found to be on the list."""
+_NEVER_NULL = frozenset(field.name for field in SOURCE if not field.nullable)
+"""A batch on its way does not always say so of them."""
 _HEADING = "\n## Taken down\n"
 
 
@@ -141,7 +144,7 @@ def exits_of(batch: pa.RecordBatch) -> Counter[funnel.Exit]:
 
 
 def _blank(field: pa.Field, said: str | None) -> pa.Scalar:
-    if field.nullable or said:
+    if said or (field.nullable and field.name not in _NEVER_NULL):
         return pa.scalar(said, field.type)
     return pa.scalar(TAKEN_DOWN if pa.types.is_string(field.type) else 0, field.type)
 
