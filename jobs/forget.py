@@ -10,18 +10,20 @@ import re
 import sys
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from filters.words import normalised
 from jobs import forget_answers
-from pipelines.spine import erase, forgotten, fragments, storage
+from pipelines.pairs.report import adds
+from pipelines.spine import erase, forgotten, fragments, merged, storage
 from pipelines.spine.erase import Erasure
 from pipelines.spine.forgotten import Forgotten
-from pipelines.spine.tables import INTO, PLACE, Hit, Run, open_run, place_of, runs_below
+from pipelines.spine.tables import PLACE, Hit, Run, open_run, place_of, runs_below
 from schemas import columns as c
 from schemas.exits import EnvironmentFault
 
@@ -67,8 +69,9 @@ def forget(run: Run, asked: Forgotten, *, dry_run: bool = False) -> Told:
         places = frozenset(map(place_of, rows))
         loose = _in_passes(run, listed, places)
         told.left_alone = [row for _, row in run.rows(run.merged_into(places)) if place_of(row) not in places]
-        journal["representatives"] = {**_members(run, told.rows, places), **journal["representatives"]}
-        what = _erasure(run, listed, journal["representatives"], [*rows, *loose])
+        going = [row for row in told.rows if place_of(row) not in journal["answered"]]
+        journal["twins"] |= {place: asdict(twins) for place, twins in merged.without(run, going, places, journal["twins"])}
+        what = _erasure(run, listed, journal["twins"], [*rows, *loose])
         told.representatives = len(what.twins)
         files = erase.files_concerned(run, what)
         told.elsewhere = dict(_elsewhere(run, listed))
@@ -88,7 +91,7 @@ def _carry_out(run: Run, what: Erasure, journal: Mapping[str, Any], told: Told) 
     path = storage.join(run.folder, erase.JOURNAL)
     storage.write(path, json.dumps(journal, indent=1, sort_keys=True).encode() + b"\n")
     told.fragments = sum(erase.erase_in_pass(folder, what) for folder in reversed(run.passes))
-    erase.erase_in_run(run, what, [file for table in run.tables for file in run.files(table) if file in journal["files"]])
+    erase.erase_in_run(run, what, [file for table in run.tables for file in run.files(table) if file in journal["files"]], adds)
     storage.remove([path])
 
 
@@ -152,7 +155,7 @@ def _in_passes(run: Run, listed: Forgotten, places: Collection[str]) -> list[Row
     what = Erasure(listed)
     for folder in run.passes:
         for path in storage.list_files(folder):
-            if _is_fragment(path) and erase.concerned(path, what):
+            if path.endswith(".parquet") and _is_fragment(path) and erase.concerned(path, what):
                 rows = _rows_named(fragments.read(path), listed)
                 found |= {place: row for row in rows if (place := place_of(row)) not in places and place not in found}
     return list(found.values())
@@ -172,43 +175,12 @@ def _rows_named(batch: pa.RecordBatch, listed: Forgotten) -> list[Row]:
     return [row for row in batch.filter(pa.array(listed.names(batch))).to_pylist() if row.get(c.REASON.name) != forgotten.TAKEN_DOWN]
 
 
-def _members(run: Run, rows: Collection[Row], places: Collection[str]) -> dict[str, list[str]]:
-    """Return the representatives that stay of ``rows``, which go, and of each the places of what stays merged into it."""
-    return {place: sorted(set(_below(run, place)) - set(places)) for place in _above(run, rows) if place not in places}
-
-
-def _above(run: Run, rows: Collection[Row]) -> list[str]:
-    """Return what ``rows`` were merged into, and what that was merged into, to the last."""
-    found: dict[str, None] = {}
-    front = list(rows)
-    while into := {place_of(row[INTO]) for row in front if row.get(INTO)} - found.keys():
-        found |= dict.fromkeys(sorted(into))
-        front = [row for _, row in run.rows(run.by_place("ledger", into))]
-    return list(found)
-
-
-def _below(run: Run, place: str) -> list[str]:
-    """Return the places of what was merged into the row at ``place``, and of what had been merged into that."""
-    found: set[str] = set()
-    front = {place}
-    while front := {place_of(row) for _, row in run.rows(run.merged_into(front))} - found:
-        found |= front
-    return sorted(found)
-
-
-def _erasure(run: Run, listed: Forgotten, members: Mapping[str, Sequence[str]], rows: Collection[Row]) -> Erasure:
+def _erasure(run: Run, listed: Forgotten, twins: Mapping[str, Any], rows: Collection[Row]) -> Erasure:
     """Return what is to be taken out for ``rows``, those of other runs' splits among them."""
-    places = frozenset(map(place_of, rows))
-    wanted = {place for place, merged in members.items() for place in (place, *merged)} - places
-    found = {place_of(row): row for _, row in run.rows(run.by_place("ledger", wanted))}
-    twins = {
-        place: erase.twins_of(found[place], [found[member] for member in merged if member in found])
-        for place, merged in members.items()
-        if place in found
-    }
-    texts = frozenset(erase.normalised(row[c.ALT_TEXT.name]) for row in rows if row.get(c.ALT_TEXT.name))
-    allowed = dict(_allowed(run, texts)) | {place: frozenset(those.alt_texts) for place, those in twins.items()}
-    return Erasure(listed, places, twins, texts, allowed)
+    stay = {place: merged.twins_of(those) for place, those in twins.items()}
+    texts = frozenset(normalised(row[c.ALT_TEXT.name]) for row in rows if row.get(c.ALT_TEXT.name))
+    allowed = dict(_allowed(run, texts)) | {place: frozenset(those.alt_texts) for place, those in stay.items()}
+    return Erasure(listed, frozenset(map(place_of, rows)), stay, texts, allowed)
 
 
 def _allowed(run: Run, texts: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:

@@ -19,27 +19,8 @@ from tests.scripted_server import Call, Reply, answer, completion
 TWIN, SAME_URL, SMALL, CUT, REFUSED = 16, 17, 18, 19, 20
 """An exact twin of sample 3, another image at the address of sample 5, and samples that leave by a rule, as dead, and for their caption."""
 PLACES = [
-    "Amsterdam",
-    "Bergen",
-    "Cordoba",
-    "Dresden",
-    "Edinburgh",
-    "Florence",
-    "Granada",
-    "Hamburg",
-    "Innsbruck",
-    "Jena",
-    "Krakow",
-    "Lisbon",
-    "Malmo",
-    "Nantes",
-    "Oslo",
-    "Porto",
-    "Quito",
-    "Riga",
-    "Seville",
-    "Turin",
-    "Utrecht",
+    *("Amsterdam", "Bergen", "Cordoba", "Dresden", "Edinburgh", "Florence", "Granada", "Hamburg", "Innsbruck", "Jena", "Krakow", "Lisbon"),
+    *("Malmo", "Nantes", "Oslo", "Porto", "Quito", "Riga", "Seville", "Turin", "Utrecht"),
 ]
 
 
@@ -92,42 +73,30 @@ class Laid:
 READ, RULE, EXACT, NEAR, END = "Read", "Judge", "Merge exact duplicates", "Merge near-duplicates", "End"
 
 
-def lay(output: Path, splits: Mapping[str, Sequence[dict]], layout: Layout | None = None) -> Laid:
+KNOWN = {"corpus": "c", "source_license": "l", "source_path": "/gone.tar", "source_offset": 0, "source_bytes": 1, "image_format": "JPEG"}
+DECIDED = {"exit", "step", "reason", "merged_into", "alt_texts", "alt_text_count", "duplicate_count"}
+
+
+def lay(output: Path, splits: Mapping[str, Sequence[dict]]) -> Laid:
     """Commit rows by hand as a run of a pipeline with near-duplicates: a fragment and a shard for each split, and its annotations."""
-    passes = ["annotate/a", "take/t"]
-    known = {
-        "corpus": "c",
-        "source_license": "l",
-        "source_path": "/pool.tar",
-        "source_offset": 0,
-        "source_bytes": 1,
-        "image_format": "JPEG",
-    }
+    passes, run, layout = ["annotate/a", "take/t"], output / "captions" / "run", Layout(RECAPTIONED, LEDGER, DEAD_LETTER)
+    annotated, taken = (str(output / name) for name in passes)
     written = []
-    run = output / "captions" / "run"
     for number, (split, some) in enumerate(splits.items()):
-        whole = [{**known, "split_id": split, "row": n, **row} for n, row in enumerate(some)]
-        early = [
-            {k: v for k, v in row.items() if k in ANNOTATION.names and k not in ("exit", "step", "reason", "merged_into")} for row in whole
-        ]
+        whole = [{**KNOWN, "split_id": split, "row": n, **row} for n, row in enumerate(some)]
+        early = [{name: row[name] for name in row.keys() & (set(ANNOTATION.names) - DECIDED)} for row in whole]
         reading = funnel.dumps([funnel.StepCount(READ, len(whole), len(whole))])
-        fragments.write(str(output / passes[0]), split, from_rows(early, ANNOTATION).replace_schema_metadata({FUNNEL: reading}))
-        told = funnel.dumps(by_hand(whole))
+        fragments.write(annotated, split, from_rows(early, ANNOTATION).replace_schema_metadata({FUNNEL: reading}))
         size = sum(len(row["image"]["bytes"]) for row in whole if row.get("image"))
-        batch = conform(from_rows(whole, FRAGMENT), FRAGMENT).replace_schema_metadata({FUNNEL: told, KEPT_BYTES: str(size).encode()})
-        path = fragments.write(str(output / passes[1]), f"{split}-0", batch)
-        written.append((number, write_shard(ShardPlan(number, (path,)), str(run), layout or Layout(RECAPTIONED, LEDGER, DEAD_LETTER))))
+        footer = {FUNNEL: funnel.dumps(by_hand(whole)), KEPT_BYTES: str(size).encode()}
+        path = fragments.write(taken, f"{split}-0", conform(from_rows(whole, FRAGMENT), FRAGMENT).replace_schema_metadata(footer))
+        written.append((number, write_shard(ShardPlan(number, (path,)), str(run), layout)))
     identity = {"run_id": "run", "pipeline": "captions", "passes": passes}
-    commit._finish(
-        written,
-        Commit(
-            str(output / passes[1]), (), str(run), layout or Layout(RECAPTIONED, LEDGER, DEAD_LETTER), Limits(), Output(), identity, pages
-        ),
-    )
+    commit._finish(written, Commit(taken, (), str(run), layout, Limits(), Output(), identity, pages), ())
     return Laid(output, run)
 
 
-def pages(run: str) -> dict[str, bytes]:
+def pages(run: str, captions: Mapping[str, int]) -> dict[str, bytes]:
     return {"README.md": b"---\n---\n\n# c\n", "job.yaml": b"input: {}\n"}
 
 

@@ -28,7 +28,7 @@ def test_a_row_lost_between_steps_is_found():
 
 def test_rows_that_differ_from_the_footers_are_found():
     with pytest.raises(SumsDoNotAddUp, match="'kept': 4"):
-        check_rows(GOOD, [WrittenShard((), tuple(GOOD), {"kept": 4, "dropped": 2, "merged": 1, "dead": 2}, {})])
+        check_rows(GOOD, [WrittenShard((), tuple(GOOD), {"kept": 4, "dropped": 2, "merged": 1, "dead": 2}, {}, {})])
 
 
 def test_funnels_are_summed_step_by_step():

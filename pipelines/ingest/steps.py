@@ -21,7 +21,7 @@ from pipelines.ingest.rows import batch_of
 from pipelines.pairs import take
 from pipelines.pairs.annotate import COMMITTED, KEY
 from pipelines.readers.samples import sample_id
-from pipelines.spine import fragments
+from pipelines.spine import forgotten, fragments
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, start
 from schemas import columns as c
@@ -53,7 +53,7 @@ class ReadLists(beam.DoFn):
         yield from (TaggedOutput(COMMITTED, key) for key in sorted(done))
         for split, rows in lists.read(stretch, [split for split in stretch.splits if split.key not in done]):
             read = batch_of(split, rows, stretch.shard.path, stretch.columns, self._corpus, self._license)
-            yield read_step(read, split.key)
+            yield forgotten.leave(read_step(read, split.key), self._folder)  # what was taken down is asked for no more
 
 
 def read_step(read: pa.RecordBatch, key: str) -> pa.RecordBatch:

@@ -53,9 +53,9 @@ def open_split(decided: pa.RecordBatch, key: str, scored: str | None) -> pa.Reco
     """Return annotations, scores and decisions side by side, with the images of the rows under way read again."""
     annotations = with_scores(fragments.read(decided.schema.metadata[ABOUT].decode()), decided.schema.metadata[KEY].decode(), scored)
     both = set_columns(annotations, dict(zip(decided.schema.names, decided.columns, strict=True)), decided.schema)
+    both = both.replace_schema_metadata({**decided.schema.metadata, KEY: key.encode()})
     both = forgotten.take_down(both, forgotten.is_taken_down(both))  # annotations and scores on disk may be older than the list
-    metadata = {**decided.schema.metadata, KEY: key.encode()}
-    batch = set_columns(both, without_twins(both)).replace_schema_metadata(metadata)
+    batch = set_columns(both, without_twins(both))
     return set_columns(batch, {c.IMAGE.name: _images(batch)})
 
 
@@ -74,6 +74,7 @@ def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str
 
     Signals that ``schema`` lacks end here.
     """
+    batch = forgotten.leave(batch, folder)
     mask = under_way(batch)
     image = batch.column(c.IMAGE.name)
     image = image if mask.all() else pc.call_function("if_else", [pa.array(mask), image, pa.scalar(None, c.IMAGE_TYPE)])

@@ -6,7 +6,7 @@ Every file is replaced whole, and what was done once is found done: after a kill
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -15,20 +15,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.duplicates import Member, gather
 from filters.words import normalised
 from pipelines.spine import forgotten, fragments, funnel, shards, storage
 from pipelines.spine.commit import CARD, FUNNEL_FILE, KEPT_BYTES, write_manifest
 from pipelines.spine.forgotten import Forgotten
+from pipelines.spine.steps import under_way
 from pipelines.spine.tables import PLACE, Run, places_of
 from schemas import columns as c
 from schemas.batches import set_columns, take_rows
+from schemas.exits import KEPT
 from schemas.records import TWINS
 
 JOURNAL = "taking-down.json"
-"""Lies in a run from the first file that is rewritten until the manifest stands: places and file names, no content."""
+"""Lies in a run from the first file that is rewritten until the manifest stands: what is still to be done, with nothing of what goes."""
 LOOK = "look.html"
-LOOKED_AT = (*forgotten.NAMES, *PLACE, c.REASON.name, c.ALT_TEXT.name, *(about.name for about in TWINS))
+LOOKED_AT = (*forgotten.NAMES, *PLACE, c.EXIT.name, c.REASON.name, c.ALT_TEXT.name, *(about.name for about in TWINS))
 """Columns that tell whether a row has to go, or has to lose an alt text."""
 _CARD = re.compile(r'[ \t]*<li [^>]*\bid="([^"]*)".*?</li>\n?', re.DOTALL)
 
@@ -93,11 +94,13 @@ class Erasure:
             return
         places = places_of(batch)
         texts = batch.column(c.ALT_TEXTS.name)
-        suspect = forgotten.is_in(places, self.twins)
+        # annotations are not decided: the twins in them came along from an earlier run
+        decided = ~under_way(batch) if c.EXIT.name in batch.schema.names else np.ones(len(batch), np.bool_)
+        suspect = forgotten.is_in(places, self.twins) & decided
         suspect[np.unique(_parents(texts)[forgotten.is_in(texts.flatten(), self.texts)])] = True
         for row in np.flatnonzero(suspect & ~self.names(batch)).tolist():
             place = places[row].as_py()
-            twins = self.twins.get(place) or self._superseded(batch, row, self.allowed.get(place, frozenset()))
+            twins = (self.twins.get(place) if decided[row] else None) or self._superseded(batch, row, self.allowed.get(place, frozenset()))
             if twins != _twins_in(batch, row):
                 yield row, twins
 
@@ -118,11 +121,11 @@ def _parents(lists: pa.Array) -> npt.NDArray[np.int64]:
     return pc.call_function("list_parent_indices", [lists]).to_numpy(zero_copy_only=False)
 
 
-def twins_of(representative: Mapping[str, Any], members: Iterable[Mapping[str, Any]]) -> Twins:
-    """Return what ``representative`` stands for with ``members`` alone merged into it; both are rows of a ledger."""
-    rows = [(representative, (1.0,)), *((member, (0.0,)) for member in members)]
-    group = gather([Member(row[c.SPLIT_ID.name], row[c.ROW.name], row[c.ALT_TEXT.name], quality) for row, quality in rows])
-    return Twins(group.alt_texts, group.alt_text_count, group.rows - 1)
+def lessened(known: Twins, going: Sequence[str], staying: Iterable[str]) -> Twins:
+    """Return what is left of ``known`` once rows with the alt texts ``going`` have left it; ``staying`` are those of all others."""
+    lost = {normalised(text) for text in going} - {normalised(text) for text in staying}
+    kept = tuple(text for text in known.alt_texts if text not in lost)
+    return Twins(kept, known.alt_text_count - len(known.alt_texts) + len(kept), known.duplicate_count - len(going))
 
 
 def erase_in_pass(folder: str, what: Erasure) -> int:
@@ -130,7 +133,7 @@ def erase_in_pass(folder: str, what: Erasure) -> int:
     storage.remove(storage.temporaries(folder))
     rewritten = 0
     for path in storage.list_files(folder):
-        if not concerned(path, what):
+        if not path.endswith(".parquet") or not concerned(path, what):
             continue
         old = fragments.read(path)
         new = _with_kept_bytes(what.scrubbed(old))
@@ -168,8 +171,8 @@ def files_concerned(run: Run, what: Erasure) -> list[str]:
     return list(dict.fromkeys(path for path, is_concerned in parts if is_concerned))
 
 
-def erase_in_run(run: Run, what: Erasure, files: Iterable[str]) -> None:
-    """Rewrite ``files`` of ``run``, then its sums and pages, and its manifest last."""
+def erase_in_run(run: Run, what: Erasure, files: Iterable[str], adds: Callable[[Mapping[str, int]], str]) -> None:
+    """Rewrite ``files`` of ``run``, then its sums and pages, and its manifest last; ``adds`` is what the card says of the kept captions."""
     entries = {entry["path"]: entry for entry in run.manifest["files"]}
     for path in files:
         if any(what.concerns(part.batch) for part in run.parts(path, LOOKED_AT)):
@@ -178,37 +181,47 @@ def erase_in_run(run: Run, what: Erasure, files: Iterable[str]) -> None:
             entries[path] = asdict(shards.describe(run.folder, path))
     for table in run.tables:
         storage.remove(storage.temporaries(storage.join(run.folder, table)))
-    whole, places, spent = _recount(run)
-    _write_pages(run, whole, places)
-    spent = {name: spent[name] for name in run.manifest.get("spent", {})}
+    now = _recount(run)
+    _write_pages(run, now, adds)
     ordered = [entries[entry["path"]] for entry in run.manifest["files"]]
-    write_manifest(run.folder, {**run.manifest, "exits": funnel.exits(whole), "spent": spent, "files": ordered})
+    sums = {name: {key: sum_[key] for key in run.manifest[name]} for name, sum_ in now.sums.items() if name in run.manifest}
+    write_manifest(run.folder, {**run.manifest, **sums, "exits": funnel.exits(now.funnel), "files": ordered})
 
 
-def _recount(run: Run) -> tuple[list[funnel.StepCount], set[str], dict[str, float]]:
-    """Return what the ledger says: the funnel, the places of the rows that were taken down, and what answers cost."""
-    exits, places, spent = Counter[funnel.Exit](), set[str](), Counter[str]()
-    for part in run.scan("ledger", [*PLACE, c.EXIT.name, c.STEP.name, c.REASON.name, *shards.SPENT]):
+@dataclass(frozen=True)
+class Recount:
+    """What the ledger of a run says."""
+
+    funnel: list[funnel.StepCount]
+    places: frozenset[str]
+    """Of the rows that were taken down."""
+    sums: Mapping[str, Mapping[str, float]]
+    """``spent`` and ``captions``, as the manifest has them."""
+
+
+def _recount(run: Run) -> Recount:
+    exits, places, spent, captions = Counter[funnel.Exit](), set[str](), Counter[str](), Counter[str]()
+    exit_names = (c.EXIT.name, c.STEP.name, c.REASON.name)
+    for part in run.scan("ledger", [*PLACE, *exit_names, *shards.SPENT, *shards.TOLD_BY]):
         exits.update(forgotten.exits_of(part.batch))
-        places.update(take_places(part.batch, forgotten.is_taken_down(part.batch)))
+        places.update(places_of(take_rows(part.batch.select(PLACE), forgotten.is_taken_down(part.batch))).to_pylist())
         spent.update(shards.spent_in(part.batch))
+        captions.update(shards.captions_in(take_rows(part.batch, forgotten.is_in(part.batch.column(c.EXIT.name), [KEPT]))))
     whole = funnel.recount([count.step for count in run.funnel()], exits)
     funnel.check(whole, run.folder)
-    return whole, places, {name: round(spent[name], 3) for name in shards.SPENT}
+    return Recount(whole, frozenset(places), {"spent": {name: round(n, 3) for name, n in spent.items()}, "captions": captions})
 
 
-def take_places(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> list[str]:
-    """Return the places of the rows of ``mask``, shape (n,)."""
-    return places_of(take_rows(batch.select(PLACE), mask)).to_pylist()
-
-
-def _write_pages(run: Run, whole: list[funnel.StepCount], places: Collection[str]) -> None:
+def _write_pages(run: Run, now: Recount, adds: Callable[[Mapping[str, int]], str]) -> None:
+    whole, before = now.funnel, run.manifest.get("captions")
     storage.write(storage.join(run.folder, FUNNEL_FILE), funnel.dumps(whole) + b"\n")
     card, look = (storage.join(run.folder, name) for name in (CARD, LOOK))
     if storage.exists(card):
-        storage.write(card, forgotten.stated(storage.read(card), funnel.taken_down(whole)))
+        text = storage.read(card).decode()
+        text = text.replace(adds(before), adds({kind: int(n) for kind, n in now.sums["captions"].items()})) if before else text
+        storage.write(card, forgotten.stated(text.encode(), funnel.taken_down(whole)))
     if storage.exists(look):
-        storage.write(look, without_cards(storage.read(look), places))
+        storage.write(look, without_cards(storage.read(look), now.places))
     storage.remove(storage.temporaries(run.folder))
 
 
@@ -227,4 +240,4 @@ def _is_ledger(path: str) -> bool:
 def read_journal(run: Run) -> dict[str, Any]:
     """Return what a take-down that did not come to its end still has to do in ``run``; empty where there is none."""
     path = storage.join(run.folder, JOURNAL)
-    return json.loads(storage.read(path)) if storage.exists(path) else {"answered": [], "files": [], "representatives": {}}
+    return json.loads(storage.read(path)) if storage.exists(path) else {"answered": [], "files": [], "twins": {}}

@@ -24,6 +24,8 @@ from schemas.records import SCHEMA_VERSION, with_features
 ROW_GROUP_BYTES = 32 * 2**20
 """Image bytes in a row group: readers hold a whole one in memory (design; past 2 GiB nested leaves cannot be read)."""
 
+TOLD_BY = (c.CAPTION.name, c.CAPTION_FAULT.name, c.ECHO.name, c.ENRICHED.name)
+"""Columns that tell of which kind a kept caption is."""
 SPENT = (c.PROMPT_TOKENS.name, c.COMPLETION_TOKENS.name, c.ANSWER_SECONDS.name)
 CAPTIONS = ("enriched", "echo", "unsupported", "unjudged")
 """What a kept caption adds: a supported word, no word, only words that nothing supports, or what nobody could tell."""
@@ -110,7 +112,7 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
             told.append(counts(batch))
             doors.update(exits)
             spent.update(spent_in(batch))
-            captions.update(_captions(take_rows(batch, np.asarray(exits == KEPT, np.bool_))))
+            captions.update(captions_in(take_rows(batch, np.asarray(exits == KEPT, np.bool_))))
     files = tuple(table.written() for table in tables.values())
     return WrittenShard(files, tuple(funnel.total(told)), dict(sorted(doors.items())), dict(sorted(spent.items())), dict(captions))
 
@@ -154,14 +156,13 @@ def spent_in(batch: pa.RecordBatch) -> dict[str, float]:
     return {name: pc.call_function("sum", [batch.column(name)]).as_py() or 0 for name in SPENT if name in batch.schema.names}
 
 
-def _captions(kept: pa.RecordBatch) -> dict[str, int]:
+def captions_in(kept: pa.RecordBatch) -> dict[str, int]:
     """Return how many captions of ``kept`` are of each kind of ``CAPTIONS``; one that was set aside is of none."""
-    names = (c.CAPTION.name, c.CAPTION_FAULT.name, c.ECHO.name, c.ENRICHED.name)
-    if not set(names) <= set(kept.schema.names):
+    if not set(TOLD_BY) <= set(kept.schema.names):
         return {}
     kinds = Counter(
         "echo" if echo else "unjudged" if enriched is None else "enriched" if enriched else "unsupported"
-        for caption, fault, echo, enriched in zip(*(kept.column(name).to_pylist() for name in names), strict=True)
+        for caption, fault, echo, enriched in zip(*(kept.column(name).to_pylist() for name in TOLD_BY), strict=True)
         if caption is not None and fault is None
     )
     return {kind: kinds[kind] for kind in CAPTIONS}
