@@ -34,7 +34,7 @@ from pipelines.spine.steps import FUNNEL
 from schemas.batches import from_rows
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Buckets
-from schemas.records import ANNOTATION, CURATION
+from schemas.records import ANNOTATION, CURATION, SCORED
 from tests import images
 
 SENTENCE = "Merge rows with numbers next to each other"
@@ -114,9 +114,7 @@ def write(folder: Path, rows: Sequence[Row]) -> list[str]:
 
 def write_scores(folder: Path, rows: Sequence[Row]) -> None:
     scores = [{"split_id": row.split_id, "row": row.row, "clip_score": row.clip_score} for row in rows]
-    schema = pa.schema([("split_id", pa.string()), ("row", pa.int32()), ("clip_score", pa.float32()), ("clip_model", pa.string())])
-    schema = schema.append(pa.field("unscored", pa.string())).append(pa.field("image_embedding", pa.list_(pa.float32())))
-    fragments.write(str(folder / "embed"), rows[0].split_id, from_rows(scores, schema))
+    fragments.write(str(folder / "embed"), rows[0].split_id, from_rows(scores, SCORED))
 
 
 def decided(path: str, rows: Sequence[Row]) -> pa.RecordBatch:
