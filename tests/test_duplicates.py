@@ -3,11 +3,14 @@
 import pickle
 from collections.abc import Iterator, Sequence
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.duplicates import EXACT_DUPLICATE, MAX_ALT_TEXTS, VERSION, Decision, Group, Member, Place, decisions, gather
+from filters.duplicates import EXACT_DUPLICATE, MAX_ALT_TEXTS, VERSION, Decision, Group, Member, Place, decisions, gather, quality
+from schemas import columns as c
+from schemas.batches import from_rows
 
 BUMP = "the result of this merge changed: if that is meant, raise `VERSION` and the literals here together"
 
@@ -130,6 +133,61 @@ def test_every_member_but_one_is_merged_into_that_one(members: list[Member]):
     assert count is not None
     assert len(carried) == len(set(carried)) == min(count, 16)
     assert list(carried[1:]) == sorted(carried[1:])
+
+
+NORMAL = st.sampled_from(["", "a", "b", "ab", "a cat", "雪山", "Zürich"]) | st.sampled_from([f"text {n:02d}" for n in range(30)])
+
+
+@st.composite
+def merged_groups(draw: st.DrawFn) -> list[Member]:
+    """Members that others were merged into before: they differ in quality, list texts, and count more than they list."""
+    found: list[Member] = []
+    for split_id, row in draw(st.lists(PLACES, min_size=1, max_size=12, unique=True)):
+        others = tuple(draw(st.lists(NORMAL, max_size=15, unique=True)))
+        text, rows = draw(NORMAL), draw(st.integers(0, 99))
+        rank = (float(draw(st.integers(0, 2))), float(draw(st.integers(0, 1))))
+        count = len({text, *others}) + draw(st.sampled_from([0, 0, 7]))
+        found.append(Member(split_id, row, text, rank, others, count, rows))
+    return found
+
+
+@settings(deadline=None)
+@given(members=merged_groups(), data=st.data())
+def test_a_second_merge_carries_on_what_the_first_one_found(members: list[Member], data: st.DataObject):
+    """The definitions, one after the other, in sets and a sort."""
+    best = sorted(members, key=lambda m: ([-number for number in m.quality], -len(m.alt_text or ""), m.alt_text, m.split_id, m.row))[0]
+    listed = {text for member in members for text in (member.alt_text or "", *member.others)}
+    no_longer_listed = sum(member.alt_text_count - len({member.alt_text, *member.others}) for member in members)
+    (found,) = [d for d in decided(data.draw(st.permutations(members))).values() if d.merged_into is None]
+    assert found.place == (best.split_id, best.row)
+    assert found.alt_texts == (best.alt_text, *sorted(listed - {best.alt_text})[:15])
+    assert found.alt_text_count == len(listed) + no_longer_listed
+    assert found.duplicate_count == len(members) - 1 + sum(member.duplicate_count for member in members)
+
+
+def test_quality_goes_before_the_length_of_the_alt_text():
+    small, large = Member("s", 0, "a long alt text", (100.0, 0.9, 50.0)), Member("t", 0, "x", (200.0, -2.0, 5.0))
+    assert representative([small, large]).place == ("t", 0)
+    assert representative([small, large._replace(quality=(100.0, 0.9, 51.0))]).place == ("t", 0)
+    assert representative([small, large._replace(quality=small.quality)]).place == ("s", 0)
+
+
+def test_quality_is_pixels_then_score_then_bytes_and_what_is_null_is_least():
+    known = [
+        {"width": 640, "height": 480, "clip_score": None, "source_bytes": 1},
+        {"width": 320, "height": 240, "clip_score": -1.0, "source_bytes": 9},
+        {"width": 320, "height": 240, "clip_score": None, "source_bytes": 99},
+        {"width": 320, "height": 240, "clip_score": None, "source_bytes": 98},
+        {"width": None, "height": None, "clip_score": 0.5, "source_bytes": 7},
+    ]
+    ranks = quality(from_rows(known, pa.schema([c.WIDTH, c.HEIGHT, c.CLIP_SCORE, c.SOURCE_BYTES])))
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(set(ranks)) == len(known)
+
+
+def test_a_score_of_float32_ranks_as_the_number_that_was_stored():
+    known = [{"width": 1, "height": 1, "clip_score": 0.7, "source_bytes": 1}]
+    assert quality(from_rows(known, pa.schema([c.WIDTH, c.HEIGHT, c.CLIP_SCORE, c.SOURCE_BYTES]))) == [(1.0, 0.7, 1.0)]
 
 
 def test_golden_merge():

@@ -28,7 +28,7 @@ def balance(
     """Thin out what is left; returns the decisions on each split, and a page of the run that tells what became of the concepts."""
     matched: Any = merged | "Open their alt texts" >> beam.Map(_with_texts, signals).with_output_types(pa.RecordBatch)
     before = _counted(matched, "before", vocabulary)
-    solved: Any = before | "Solve the threshold" >> beam.Map(rule.solved)
+    solved: Any = before | "Solve the threshold" >> beam.Map(rule.solved).with_output_types(ConceptBalance)
     draw = beam.Map(Draw(vocabulary), rule=AsSingleton(solved), counts=AsSingleton(before))
     drawn: Any = matched | BALANCE >> draw.with_output_types(pa.RecordBatch)
     after = _counted(drawn, "after", vocabulary)
@@ -60,8 +60,8 @@ class Draw:
 def _counted(batches: PCollection[pa.RecordBatch], when: str, vocabulary: VocabularySpec) -> PCollection[Counts]:
     counts: Any = (
         batches
-        | f"Count the concepts {when}" >> beam.Map(_count, vocabulary)
-        | f"Add up the concepts {when}" >> beam.CombineGlobally(_added_up, vocabulary)
+        | f"Count the concepts {when}" >> beam.Map(_count, vocabulary).with_output_types(Counts)
+        | f"Add up the concepts {when}" >> beam.CombineGlobally(_added_up, vocabulary).with_output_types(Counts)
     )
     return counts
 
