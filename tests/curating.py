@@ -126,14 +126,10 @@ def _copies(plain: Sequence[Planted]) -> Iterable[Planted]:
             yield Planted(f"{kind}-{n}", copy_of(plain[n].data, kind), f"{words(3000 + 20 * n + number, 12)} harbour", f"p{n}")
     yield Planted("q40-of-20", copy_of(plain[20].data, "q40"), f"{words(4000, 30)} lighthouse", "p20")
     yield Planted("twin-of-q40-of-20", copy_of(plain[20].data, "q40"), f"{words(4001, 12)} okapi", "p20")
-    large = picture(30, (960, 720))
-    yield Planted("large-30", large, f"{words(4002, 12)} market", "large-30")
-    yield Planted(
-        "half-of-large",
-        images.encoded(Image.open(io.BytesIO(large)).resize((480, 360)), "JPEG", quality=90),
-        f"{words(4003, 40)} market",
-        "large-30",
-    )
+    large = picture(700, (960, 720))
+    half = images.encoded(Image.open(io.BytesIO(large)).resize((480, 360)), "JPEG", quality=90)
+    yield Planted("large", large, f"{words(4002, 12)} market", "large")
+    yield Planted("half-of-large", half, f"{words(4003, 40)} market", "large")
     yield Planted("crop10-50", copy_of(plain[50].data, "crop10"), f"{words(4004, 12)} okapi", "crop10-50")
     yield Planted("copy-that-leaves", copy_of(plain[10].data, "q40"), "", "p10", ("dropped", TEXTS, "no_alt_text"))
 
@@ -162,13 +158,13 @@ def _faults() -> Iterable[Planted]:
     yield Planted("page", images.html(), text[1], "", ("dead", DECODE, "html"))
     yield Planted("empty", b"", text[2], "", ("dead", READ, "empty_file"))
     yield Planted("noise", b"nothing like an image" * 50, text[3], "", ("dead", DECODE, "not_an_image"))
-    yield Planted("small-0", small, text[4], "small", ("dropped", SIZE, "too_small"))
-    yield Planted("small-1", small, text[5], "small", ("dropped", SIZE, "too_small"))
+    yield Planted("small-0", small, f"{text[4]} okapi", "small", ("dropped", SIZE, "too_small"))
+    yield Planted("small-1", small, f"{text[5]} okapi", "small", ("dropped", SIZE, "too_small"))
     yield Planted("banner", picture(602, (960, 240)), text[6], "banner", ("dropped", SIZE, "too_elongated"))
     yield Planted("red", images.solid((200, 10, 10), image_format="JPEG"), text[7], "red", ("dropped", CONTENT, "solid_colour"))
     yield Planted("file-name", picture(603), "IMG_2041.jpg", "file-name", ("dropped", TEXTS, "file_name"))
     yield Planted("two-words", picture(604), "lighthouse harbour", "two-words", ("dropped", TEXTS, "too_few_words"))
-    yield Planted("email", picture(605), f"{text[8]} ask jane@doe.org", "email", ("dropped", PERSONAL, "email"))
+    yield Planted("email", picture(605), f"{text[8]} ask jane@example.de", "email", ("dropped", PERSONAL, "email"))
 
 
 def write(folder: Path, shards: int = 3) -> list[Planted]:
