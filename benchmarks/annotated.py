@@ -16,12 +16,14 @@ from pipelines.spine.coder import from_ipc, to_ipc
 from pipelines.spine.steps import start
 from schemas import columns as c
 from schemas.batches import conform, set_columns
-from schemas.records import ANNOTATION
+from schemas.records import ANNOTATION, CURATION
 
 SPLIT = 512
 """Samples of a split."""
+Source = Callable[[beam.Pipeline], PCollection[pa.RecordBatch]]
+"""Where a graph begins."""
 Graph = Callable[[PCollection[pa.RecordBatch]], PCollection[pa.RecordBatch]]
-"""From judged splits to the decisions on them."""
+"""From splits to the decisions on them."""
 
 
 def write(folder: str, columns: pa.RecordBatch) -> list[str]:
@@ -48,18 +50,40 @@ def number_of(split: str, row: int) -> int:
     return int(split[16:], 16) + row
 
 
-def run(graph: Graph, keys: Sequence[str], folder: str, scratch: Path) -> tuple[float, list[pa.RecordBatch]]:
-    """Run ``graph`` on Beam's FnApiRunner; returns CPU-seconds of this process, opening the splits included, and the decisions."""
+def run(graph: Graph, source: Source, scratch: Path) -> tuple[float, list[pa.RecordBatch]]:
+    """Run ``graph`` on Beam's FnApiRunner in this process; returns its CPU-seconds, the making of the pipeline included, and the decisions."""
     scratch.mkdir()
     began = time.process_time()
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
-    judged: Any = (
-        pipeline | beam.Create(list(keys)) | "Open" >> beam.Map(embed.open_scored, folder, None).with_output_types(pa.RecordBatch)
-    )
-    _ = graph(judged) | "Keep" >> beam.Map(_keep, str(scratch))
+    _ = graph(source(pipeline)) | "Keep" >> beam.Map(_keep, str(scratch))
     pipeline.run().wait_until_finish()
     seconds = time.process_time() - began
     return seconds, [from_ipc(file.read_bytes()) for file in sorted(scratch.iterdir())]
+
+
+def judged(folder: str, keys: Sequence[str]) -> Source:
+    """Return what opens the splits ``keys`` of ``folder`` inside the graph, as they are when every rule let them pass."""
+
+    def lay(pipeline: beam.Pipeline) -> PCollection[pa.RecordBatch]:
+        opened: Any = pipeline | beam.Create(list(keys)) | "Open" >> beam.Map(embed.open_scored, folder, None).with_output_types(pa.RecordBatch)
+        return opened
+
+    return lay
+
+
+def decided(folder: str, keys: Sequence[str]) -> Source:
+    """Return what puts the decisions on the splits ``keys`` of ``folder`` into the graph; they are opened here, before it runs."""
+    batches = [_curation(embed.open_scored(key, folder, None)) for key in keys]
+
+    def lay(pipeline: beam.Pipeline) -> PCollection[pa.RecordBatch]:
+        given: Any = pipeline | beam.Create(batches).with_output_types(pa.RecordBatch)
+        return given
+
+    return lay
+
+
+def _curation(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return conform(batch.select([name for name in batch.schema.names if name in CURATION.names]), CURATION)
 
 
 def _keep(decided: pa.RecordBatch, folder: str) -> None:
