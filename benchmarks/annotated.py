@@ -22,8 +22,8 @@ SPLIT = 512
 """Samples of a split."""
 Source = Callable[[beam.Pipeline], PCollection[pa.RecordBatch]]
 """Where a graph begins."""
-Graph = Callable[[PCollection[pa.RecordBatch]], PCollection[pa.RecordBatch]]
-"""From splits to the decisions on them."""
+Graph = Callable[[Any], Any]
+"""From a collection of splits to one of the decisions on them."""
 
 
 def write(folder: str, columns: pa.RecordBatch) -> list[str]:
@@ -51,7 +51,7 @@ def number_of(split: str, row: int) -> int:
 
 
 def run(graph: Graph, source: Source, scratch: Path) -> tuple[float, list[pa.RecordBatch]]:
-    """Run ``graph`` on Beam's FnApiRunner in this process; returns its CPU-seconds, the making of the pipeline included, and the decisions."""
+    """Run ``graph`` on Beam's FnApiRunner in this process; returns its CPU-seconds, those that lay the graph among them, and the decisions."""
     scratch.mkdir()
     began = time.process_time()
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
@@ -65,7 +65,9 @@ def judged(folder: str, keys: Sequence[str]) -> Source:
     """Return what opens the splits ``keys`` of ``folder`` inside the graph, as they are when every rule let them pass."""
 
     def lay(pipeline: beam.Pipeline) -> PCollection[pa.RecordBatch]:
-        opened: Any = pipeline | beam.Create(list(keys)) | "Open" >> beam.Map(embed.open_scored, folder, None).with_output_types(pa.RecordBatch)
+        opened: Any = (
+            pipeline | beam.Create(list(keys)) | "Open" >> beam.Map(embed.open_scored, folder, None).with_output_types(pa.RecordBatch)
+        )
         return opened
 
     return lay

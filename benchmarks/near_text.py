@@ -3,8 +3,9 @@
 20,000 texts of about 2 kB, one in five a copy of another with 0 to 15 % of its words edited. Answers come first: the share of
 all pairs of Jaccard similarity 0.7 that end up in one cluster, the pairs that do though no chain of such pairs joins them, and
 the planted clusters of which no row would be left. Then CPU-seconds from the file to the clusters, in turns, without imports.
-"ours" is the pure pieces; "ours, through the pipeline" is the pipeline's own graph on Beam's runner. There the file is read and looked at as
-in "ours", what that found is written as annotations outside of the time, and of the graph's seconds those of two texts are taken off: the start.
+"ours" is the pure pieces; "ours, through the pipeline" is the pipeline's own graph on Beam's runner. There the file is read and
+looked at as in "ours", what that found is written as annotations outside of the time, and of the graph's seconds those of the same
+graph over two texts are taken off: the start.
 A peer is given by the folder of an environment that has it; ``PEERS`` says which bands each is run with. The bar: rensa.
 """
 
@@ -75,7 +76,9 @@ def looked_at(texts: list[str]) -> pa.RecordBatch:
 def _merge(batches: list[pa.RecordBatch], scratch: Path) -> tuple[float, list[pa.RecordBatch]]:
     (rows,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
     source = annotated.decided(str(scratch / "annotate"), annotated.write(str(scratch / "annotate"), rows))
-    return annotated.run(lambda given: given | MergeNear("Merge", NearText(min_jaccard=LEAST), Signals(None), Shuffle()), source, scratch / "out")
+    return annotated.run(
+        lambda given: given | MergeNear("Merge", NearText(min_jaccard=LEAST), Signals(None), Shuffle()), source, scratch / "out"
+    )
 
 
 def near_pairs(finder: NearDuplicates, batch: pa.RecordBatch) -> Ints:
