@@ -53,6 +53,8 @@ bench: env
 	$(BIN)/python -m benchmarks.embedding
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.near_image
+	$(BIN)/python -m benchmarks.near_text --texts 5000 --rounds 3
+	$(BIN)/python -m benchmarks.shuffles --rounds 3
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md

@@ -51,7 +51,7 @@ def number_of(split: str, row: int) -> int:
 
 
 def run(graph: Graph, source: Source, scratch: Path) -> tuple[float, list[pa.RecordBatch]]:
-    """Run ``graph`` on Beam's FnApiRunner in this process; returns its CPU-seconds, those that lay the graph among them, and the decisions."""
+    """Run ``graph`` on Beam's FnApiRunner in this process; returns its CPU-seconds, laying it included, and the decisions."""
     scratch.mkdir()
     began = time.process_time()
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
