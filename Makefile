@@ -55,6 +55,8 @@ bench: env
 	$(BIN)/python -m benchmarks.near_image
 	$(BIN)/python -m benchmarks.heuristics
 	$(BIN)/python -m benchmarks.clip --samples 64
+	$(BIN)/python -m benchmarks.near_text --texts 5000 --rounds 3
+	$(BIN)/python -m benchmarks.shuffles --rounds 3
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md

@@ -1,8 +1,8 @@
 """From buckets to pairs: which rows may be near-duplicates, told from the keys that they share.
 
 A row is named by its place, 20 bytes: those of its split_id, then its row as a big-endian number, so that places compare as
-(split_id, row) do. Everything here is one partition of the keys: its batches are read twice, and a bucket is never held whole
-once it is crowded.
+(split_id, row) do. Everything here is one partition of the keys: its batches are read more than once, and a bucket is never held
+whole once it is crowded.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +17,8 @@ from schemas.protocols import Buckets
 
 CROWD = 64
 """Members of a bucket up to which each is held against each; in a larger one each is held against the smallest alone (ours)."""
+AT_ONCE = 1 << 20
+"""Rows of buckets whose keys are sorted at once, at least (ours): 8 MiB of them."""
 PLACE = pa.binary(20)
 BUCKETS = pa.schema([("key", pa.uint64()), ("place", PLACE), ("sketch", pa.uint64())])
 PAIRS = pa.schema([("left", PLACE), ("right", PLACE)])
@@ -83,31 +85,65 @@ class _Rows:
 def pairs_in(batches: Iterable[pa.RecordBatch], screen: Screen) -> Iterator[tuple[Places, Places]]:
     """Yield, in pieces, the pairs of places that share a key and pass ``screen``; a pair may come more than once.
 
-    ``batches`` have the schema ``BUCKETS`` and are read twice. Held are one row for each distinct key, then the members of the
-    buckets that are not crowded: the result does not depend on the order of the batches.
+    ``batches`` have the schema ``BUCKETS`` and are read twice, where a bucket is crowded three times. Held are 16 bytes for each
+    distinct key, then the members of the buckets of two and more that are not crowded: the result does not depend on the order
+    of the batches.
     """
-    heads = _crowded(batches)
+    keys, counts = _counted(batches)
+    crowded, shared = keys[counts > CROWD], keys[(counts > 1) & (counts <= CROWD)]
+    heads = _heads(batches, crowded)
     rest: list[_Rows] = []
     for rows in map(_rows_of, batches):
-        at = np.searchsorted(heads.keys, rows.keys)
-        is_crowded = np.zeros(len(rows.keys), np.bool_)
-        inside = at < len(heads.keys)
-        is_crowded[inside] = heads.keys[at[inside]] == rows.keys[inside]
-        rest.append(rows.at(~is_crowded))
-        yield _screened(heads.at(at[is_crowded]), rows.at(is_crowded), screen)
+        rest.append(rows.at(_among(shared, rows.keys)))
+        if len(crowded):
+            members = rows.at(_among(crowded, rows.keys))
+            yield _screened(heads.at(np.searchsorted(crowded, members.keys)), members, screen)
     if rest:
         yield from _all_pairs(_joined(rest), screen)
 
 
-def _crowded(batches: Iterable[pa.RecordBatch]) -> _Rows:
-    """Return the smallest member of each crowded bucket, ordered by key."""
-    heads, counts = _Rows(np.empty(0, np.uint64), np.empty(0, "S20"), np.empty(0, np.uint64)), np.empty(0, np.int64)
-    for rows in map(_rows_of, batches):
-        joined, weights = _joined([heads, rows]), np.concatenate([counts, np.ones(len(rows.keys), np.int64)])
-        order = np.lexsort((joined.sketches, joined.places, joined.keys))
-        starts = _starts(joined.keys[order])
-        heads, counts = joined.at(order[starts]), np.add.reduceat(weights[order], starts) if len(starts) else counts
-    return heads.at(counts > CROWD)
+def _counted(batches: Iterable[pa.RecordBatch]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Return the distinct keys, ascending, and the members of each.
+
+    Batches wait until they come to as many rows as there are keys: to sort these again for each batch would cost the square.
+    """
+    keys, counts, waiting, size = np.empty(0, np.uint64), np.empty(0, np.int64), list[npt.NDArray[np.uint64]](), 0
+    for batch in batches:
+        waiting.append(batch.column("key").to_numpy())
+        size += len(batch)
+        if size >= max(len(keys), AT_ONCE):
+            (keys, counts), waiting, size = _added_up(keys, counts, waiting), [], 0
+    return _added_up(keys, counts, waiting)
+
+
+def _added_up(
+    keys: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64], more: list[npt.NDArray[np.uint64]]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    new, members = np.unique(np.concatenate([keys[:0], *more]), return_counts=True)
+    if not len(keys):
+        return new, members.astype(np.int64)
+    both = np.concatenate([keys, new])
+    order = np.argsort(both, kind="stable")
+    starts = _starts(both[order])
+    return both[order][starts], np.add.reduceat(np.concatenate([counts, members])[order], starts)
+
+
+def _heads(batches: Iterable[pa.RecordBatch], crowded: npt.NDArray[np.uint64]) -> _Rows:
+    """Return the smallest member of each bucket of ``crowded``, in its order."""
+    heads = _Rows(crowded[:0], np.empty(0, "S20"), np.empty(0, np.uint64))
+    for rows in map(_rows_of, batches) if len(crowded) else ():
+        members = _joined([heads, rows.at(_among(crowded, rows.keys))])
+        order = np.lexsort((members.sketches, members.places, members.keys))
+        heads = members.at(order[_starts(members.keys[order])])
+    return heads
+
+
+def _among(known: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Return which of ``keys`` are among ``known``, which ascend."""
+    at = np.searchsorted(known, keys)
+    inside = at < len(known)
+    inside[inside] = known[at[inside]] == keys[inside]
+    return inside
 
 
 def _all_pairs(rows: _Rows, screen: Screen) -> Iterator[tuple[Places, Places]]:

@@ -85,8 +85,9 @@ def _covered(name: str, rule: ConceptBalance, before: Counts, after: Counts) -> 
 
 
 def _with_texts(decided: pa.RecordBatch, signals: Signals) -> pa.RecordBatch:
-    about = signals.of(decided)
-    return set_columns(decided, {field.name: about.column(field.name) for field in (c.ALT_TEXT, c.SAMPLE_ID)})
+    names = (c.ALT_TEXT.name, c.SAMPLE_ID.name)
+    about = signals.of(decided, *names)
+    return set_columns(decided, {name: about.column(name) for name in names})
 
 
 def _without_texts(batch: pa.RecordBatch) -> pa.RecordBatch:

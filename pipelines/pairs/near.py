@@ -37,6 +37,11 @@ class Shuffle:
         """Refuse none of either."""
         refuse_below_one(partitions=self.partitions, rounds=self.rounds)
 
+    @property
+    def edge_partitions(self) -> int:
+        """Partitions of the edges between near-duplicates: one for eight, since an edge is 40 bytes and each round shuffles them twice."""
+        return -(-self.partitions // 8)
+
 
 @dataclass(eq=False)
 class MergeNear(beam.PTransform[Any, Any]):
@@ -58,8 +63,8 @@ class MergeNear(beam.PTransform[Any, Any]):
         stored = rows | "Spread the signals" >> beam.FlatMap(partial(work.by_place, **spread)).with_output_types(Part)
         edges = rows | "Find pairs" >> FindPairs(self.finder, parts) | "Tell the true ones" >> HoldAgainst(stored, self.finder, parts)
         for number in range(1, self.shuffle.rounds + 1):
-            edges = edges | f"Contract them, round {number}" >> Contract(parts)
-        labels = edges | "Name the clusters" >> NameClusters(parts, self.shuffle.rounds)
+            edges = edges | f"Contract them, round {number}" >> Contract(self.shuffle.edge_partitions)
+        labels = edges | "Name the clusters" >> NameClusters(self.shuffle.edge_partitions, self.shuffle.rounds)
         verdicts = decided | "Keep the verdicts alone" >> beam.Map(work.verdicts).with_output_types(tuple[str, bytes])
         merges = (
             {duplicates.VERDICTS: verdicts, work.LABELS: labels}

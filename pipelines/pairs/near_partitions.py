@@ -28,6 +28,8 @@ from schemas.records import TWINS
 
 PLACE, CLUSTER = "place", "cluster"
 SIGNALS, PAIRS, LABELS = "signals", "pairs", "labels"
+MEMBER = tuple(field.name for field in (c.ALT_TEXT, c.WIDTH, c.HEIGHT, c.SOURCE_BYTES))
+"""Annotations that a row of a cluster is told by."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Signals:
     scored: str | None
     """Folder of the embed pass, null where there is none."""
 
-    def of(self, decided: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the annotations and scores of the split that ``decided`` is about, row by row."""
-        annotations = fragments.read(decided.schema.metadata[ABOUT].decode())
+    def of(self, decided: pa.RecordBatch, *columns: str) -> pa.RecordBatch:
+        """Return the annotations and scores of the split that ``decided`` is about, row by row: of ``columns``, or all."""
+        annotations = fragments.read(decided.schema.metadata[ABOUT].decode(), columns)
         return with_scores(annotations, decided.schema.metadata[KEY].decode(), self.scored)
 
 
@@ -85,7 +87,7 @@ def with_left(group: tuple[int, Mapping[str, Iterable[bytes]]], finder: NearDupl
 
 
 def alike(group: tuple[int, Mapping[str, Iterable[bytes]]], finder: NearDuplicates) -> Iterator[bytes]:
-    """Yield the pairs of one partition of right places that are near-duplicates in truth."""
+    """Yield the pairs of one partition of right places that are near-duplicates in truth, contracted among each other."""
     _, found = group
     batches = [from_ipc(data) for data in found[PAIRS]]
     if batches:
@@ -93,7 +95,7 @@ def alike(group: tuple[int, Mapping[str, Iterable[bytes]]], finder: NearDuplicat
         left, right = (near.from_arrow(pairs.column(name)) for name in ("left", "right"))
         signals = _signals_at(right, found[SIGNALS], finder.columns)
         true = ~np.isnan(finder.alike(pairs.select([*finder.columns]), signals))
-        yield from _as_bytes(Edges(right[true], left[true]))
+        yield from _as_bytes(small_star(Edges(right[true], left[true])))
 
 
 def spread(data: bytes, direction: Callable[[Edges], Edges], partitions: int) -> Iterator[tuple[int, bytes]]:
@@ -145,7 +147,7 @@ def members(split: tuple[str, Mapping[str, Iterable[bytes]]], signals: Signals) 
     (verdict,) = (from_ipc(data) for data in found[duplicates.VERDICTS])
     clusters = {row: cluster for part in labels for row, cluster in zip(*(column.to_pylist() for column in part.columns), strict=True)}
     rows = sorted(clusters)
-    batch, twins = (whole.take(pa.array(rows, pa.int32())) for whole in (signals.of(verdict), verdict))
+    batch, twins = (whole.take(pa.array(rows, pa.int32())) for whole in (signals.of(verdict, *MEMBER), verdict))
     texts = batch.column(c.ALT_TEXT.name).to_pylist()
     about = zip(rows, texts, quality(batch), *(twins.column(field.name).to_pylist() for field in TWINS), strict=True)
     for row, *known in about:

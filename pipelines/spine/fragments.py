@@ -96,8 +96,8 @@ def footer(path: str) -> dict[bytes, bytes]:
         return dict(file.schema_arrow.metadata or {})
 
 
-def read(path: str) -> pa.RecordBatch:
-    """Return the whole fragment as one batch.
+def read(path: str, columns: Sequence[str] = ()) -> pa.RecordBatch:
+    """Return the whole fragment as one batch, or ``columns`` of it.
 
     Raises ``EnvironmentFault`` when its bytes are not those that its name was made from.
     """
@@ -106,7 +106,7 @@ def read(path: str) -> pa.RecordBatch:
         raise EnvironmentFault(
             f"fragment {path} does not match the hash in its name: it was changed or damaged; remove it and run the same command again"
         )
-    return one_batch(pq.read_table(pa.BufferReader(data), use_threads=False))
+    return one_batch(pq.ParquetFile(pa.BufferReader(data)).read(list(columns) or None, use_threads=False))
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:
