@@ -165,13 +165,14 @@ def _trouble_at_end(tape: _Tape) -> str | None:
 
 def _key_and_kind(member: tarfile.TarInfo, begun: str) -> tuple[str | None, str | None]:
     """Return the key of the sample that ``member`` belongs to and what it is there, given the key of the sample begun."""
-    folder, base = posixpath.split(member.name)
+    folder, slash, base = member.name.rpartition("/")
     stem, dot, suffix = base.partition(".")
-    if member.isdir() or not stem or not dot:
+    if not stem or not dot or member.isdir():
         return None, None
-    if "." in suffix and posixpath.join(folder, stem) != begun:
+    folder = (folder.rstrip("/") or folder) + slash
+    if "." in suffix and folder + stem != begun:
         stem, _, suffix = base.rpartition(".")
-    return posixpath.join(folder, stem), _KINDS.get(suffix.lower())
+    return folder + stem, _KINDS.get(suffix.lower())
 
 
 def _is_sample(found: TarSample) -> bool:
