@@ -25,7 +25,7 @@ from schemas.records import IMAGE_TEXT
 VERSION = 2
 """Step version: part of the identity of what is read."""
 TAR, FOLDER, PARQUET = "tar", "folder", "parquet"
-READ = pa.schema([*IMAGE_TEXT, c.REASON, c.ERROR])
+READ = pa.schema([*IMAGE_TEXT, c.IMAGE_HASH, c.REASON, c.ERROR])
 """What ``read`` returns: a row whose ``reason`` is set has no image."""
 
 _PLAN_VERSION = 1
