@@ -79,7 +79,7 @@ class Sample:
     source_bytes: int
     name: str
     words: Words
-    image: bytes | Failure
+    image: bytes | memoryview | Failure
     carried: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What an earlier run found out of it, by column of ``schemas.records.CARRIED``."""
 
@@ -108,7 +108,7 @@ def columns_of(samples: Sequence[Sample], corpus: str, source_license: str) -> d
     }
 
 
-def identity(image: bytes, corpus: str) -> tuple[str, str]:
+def identity(image: bytes | memoryview, corpus: str) -> tuple[str, str]:
     """Return a sample's id and the hash of its image, each 32 hex digits of xxh3-128: the hash is over the encoded image alone.
 
     The id is over the same bytes, a zero byte and the name of the corpus (design), so that one run over the image yields both.

@@ -159,7 +159,7 @@ def _samples(split: Split) -> Iterator[Sample]:
     if found != planned:
         raise EnvironmentFault(f"{split.path} has changed since it was cut: expected {planned}, found {found}; run the command again")
     if split.columns is None:
-        yield from read_samples(split.path, split.first, split.last)
+        yield from read_samples(split.path, split.first, split.last, split.bytes)
     else:
         yield from parquet.read_rows(split.path, split.first, split.last, split.columns)
     if split.damage is not None:
