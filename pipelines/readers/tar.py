@@ -8,9 +8,8 @@ that no image is passed over in silence.
 import posixpath
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from io import BufferedIOBase
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -24,19 +23,19 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\x
 _LONGEST_HEADER = 2**20
 """Bytes of one extended header; a damaged size field would otherwise be read as one (ours)."""
 _SKIP = 2**20
+_NOTHING: Mapping[str, Any] = {}
 _MALFORMED = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
 """What ``tarfile`` raises on damaged headers; faults of the machine are ``OSError`` and pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class TarSample:
+class TarSample(NamedTuple):
     """The members of one sample by kind (``image``, ``text``, ``record``) and, once read, their bytes."""
 
     key: str
     start: int
     """First byte of the first header."""
-    members: Mapping[str, tarfile.TarInfo] = field(default_factory=dict[str, tarfile.TarInfo])
-    data: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    members: Mapping[str, tarfile.TarInfo] = _NOTHING
+    data: Mapping[str, bytes] = _NOTHING
     """Of the words; the image is kept apart."""
     image: bytes | memoryview = b""
 
@@ -171,6 +170,7 @@ def _members(tape: _Tape, *, whole: bool) -> Iterator[tarfile.TarInfo | Damage]:
             yield member
             if not whole and at >= tape.end:
                 return
+            tape.seek(at)  # else ``tarfile`` reads the byte before, to see that it is there
     except _MALFORMED as error:
         yield Damage(min(at, tape.end), f"no readable tar header ({error})")
         return
@@ -233,8 +233,8 @@ def _sample(path: str, found: TarSample) -> Sample:
 def _failure(path: str, found: TarSample) -> Failure | None:
     """Say why the sample has no image, if it has none."""
     image = found.members.get("image")
-    names = [member.name for member in found.members.values()]
     if image is None:
+        names = [member.name for member in found.members.values()]
         return Failure("no_image", f"{path}: expected an image beside {names}, found no member with an image's extension")
     if not _is_plain(image):
         return Failure("unreadable_file", f"{path}: {image.name} is a link or a sparse file; write the tar with the files themselves")
