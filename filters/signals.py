@@ -14,18 +14,20 @@ from schemas.protocols import Failure, Pixels
 _COLUMNS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR_STD)
 
 
-def measure(images: Sequence[bytes | None], decoder: Decoder) -> tuple[Addition, list[Pixels | None]]:
+def measure(
+    images: Sequence[bytes | None], decoder: Decoder, hashes: Sequence[str | None] | None = None
+) -> tuple[Addition, list[Pixels | None]]:
     """Decode each of n encoded images once and return their signals and pixels.
 
     The addition has the columns of ``schemas.records.SIGNALS`` and the failures of ``filters.decode``; a null image has
     null signals and no failure. The pixels are n arrays (h, w, 3), uint8 RGB, None where there is no image, and all None with a null
-    ``colour_std`` where the decoder reads headers alone.
+    ``colour_std`` where the decoder reads headers alone. ``hashes`` are the xxh3-128 of the images where whoever read them has them
+    already, 32 hex digits each.
     """
+    if hashes is None:
+        hashes = [None if image is None else xxhash.xxh3_128_hexdigest(image) for image in images]
     outcomes = [None if image is None else decoder.look(image) for image in images]
-    signals = [
-        None if image is None or o is None or isinstance(o, Failure) else _signals(image, o)
-        for image, o in zip(images, outcomes, strict=True)
-    ]
+    signals = [None if o is None or isinstance(o, Failure) else (hashed, *_signals(o)) for hashed, o in zip(hashes, outcomes, strict=True)]
     failures = [o if isinstance(o, Failure) else None for o in outcomes]
     addition = Addition(
         added={f.name: pa.array([s and s[i] for s in signals], f.type) for i, f in enumerate(_COLUMNS)},
@@ -41,8 +43,7 @@ def colour_std(pixels: Pixels) -> float:
     return round(float(deviations.max()), 4)
 
 
-def _signals(image: bytes, found: Decoded | Header) -> tuple[str, str, int, int, bool, float | None]:
-    """Return the signals of one image in the order of ``_COLUMNS``."""
-    hashed = xxhash.xxh3_128_hexdigest(image)
+def _signals(found: Decoded | Header) -> tuple[str, int, int, bool, float | None]:
+    """Return the signals of one image in the order of ``_COLUMNS``, but for its hash."""
     spread = colour_std(found.pixels) if isinstance(found, Decoded) else None
-    return hashed, found.image_format, found.width, found.height, found.animated, spread
+    return found.image_format, found.width, found.height, found.animated, spread

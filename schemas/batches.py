@@ -20,17 +20,37 @@ def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Record
     return pa.RecordBatch.from_arrays([pa.array([row.get(f.name) for row in rows], f.type) for f in schema], schema=schema)
 
 
-def image_column(images: Sequence[bytes | None], names: Sequence[str | None]) -> pa.StructArray:
-    """Return encoded images and their names as a column of ``IMAGE_TYPE``, null where there is no image."""
+def image_column(images: Sequence[bytes | memoryview | None], names: Sequence[str | None]) -> pa.StructArray:
+    """Return encoded images and their names as a column of ``IMAGE_TYPE``, null where there is no image.
+
+    Views that lie in one array, one behind the other from its start, are not copied: the column holds their array.
+    """
     missing = np.array([image is None for image in images], dtype=bool)
     present = pa.py_buffer(np.packbits(~missing, bitorder="little"))
     ends = np.cumsum([0, *(len(image or b"") for image in images)], dtype=np.int32)
+    data = _array_of(images, ends) or pa.py_buffer(_joined(images, ends))
+    encoded = pa.BinaryArray.from_buffers(pa.binary(), len(images), [present, pa.py_buffer(ends), data])
+    named = pa.array([None if is_missing else name for is_missing, name in zip(missing, names, strict=True)], pa.string())
+    return pa.StructArray.from_arrays([encoded, named], fields=list(IMAGE_TYPE), mask=pa.array(missing))
+
+
+def _array_of(images: Sequence[bytes | memoryview | None], ends: npt.NDArray[np.int32]) -> pa.Buffer | None:
+    """Return the array that all ``images`` are views of, where they lie in it as the offsets ``ends`` say, shape (n + 1,)."""
+    owner = next((image.obj for image in images if isinstance(image, memoryview)), None)
+    if not isinstance(owner, np.ndarray):
+        return None
+    whole = pa.py_buffer(owner)
+    places = [(image, whole.address + start) for image, start in zip(images, ends.tolist(), strict=False) if image is not None]
+    lie_there = (isinstance(i, memoryview) and i.obj is owner and pa.py_buffer(i).address == place for i, place in places)
+    return whole if all(lie_there) else None
+
+
+def _joined(images: Sequence[bytes | memoryview | None], ends: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+    """Return the bytes of ``images`` one behind the other, up to the offsets ``ends``."""
     data = np.empty(ends[-1], dtype=np.uint8)  # numpy asks for huge pages: half the time of a builder goes into faults of small ones
     for image, end in zip(images, ends[1:].tolist(), strict=True):
         data.data[end - len(image or b"") : end] = image or b""
-    encoded = pa.BinaryArray.from_buffers(pa.binary(), len(images), [present, pa.py_buffer(ends), pa.py_buffer(data)])
-    named = pa.array([None if is_missing else name for is_missing, name in zip(missing, names, strict=True)], pa.string())
-    return pa.StructArray.from_arrays([encoded, named], fields=list(IMAGE_TYPE), mask=pa.array(missing))
+    return data
 
 
 def set_columns(batch: pa.RecordBatch, added: Mapping[str, pa.Array], schema: pa.Schema | None = None) -> pa.RecordBatch:

@@ -3,6 +3,8 @@
 import base64
 from pathlib import Path
 
+import pytest
+
 from filters.decode import Decoder
 from filters.models.labels import LabelSpec
 from pipelines.pairs.annotate import Annotator, read_split
@@ -41,3 +43,19 @@ def test_golden_annotation(tmp_path: Path):
         "animated": False,
         "colour_std": 95.0,
     }, "a result changed: raise splits.VERSION or Decoder.version, and write the new result down here"
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_row_that_died_has_no_hash_though_its_reader_took_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int):
+    def stumble(*_: object) -> None:
+        raise RuntimeError("a look that fails on every row")
+
+    monkeypatch.setattr(Looks, "__call__", stumble)
+    images.write_tar(tmp_path / "pool.tar", [{"__key__": str(n), "jpg": images.photo(n)} for n in range(rows)])
+    (shard,) = splits.list_shards(str(tmp_path))
+    (split,) = splits.cut(shard, 10, 2**20, str(tmp_path / "plan"))
+    read = read_split(split, "corpus", "unknown")
+    died = Annotator(Decoder(), Looks(None, None, None, None, None, ()))(read)
+    assert None not in read.column("image_hash").to_pylist()
+    assert died.column("reason").to_pylist() == ["exception"] * rows
+    assert died.column("image_hash").to_pylist() == [None] * rows

@@ -25,7 +25,7 @@ from tests.reading import CORPUS, LICENSE, raw_tar, rows_of, splits_of
 
 def test_a_batch_has_the_columns_of_an_image_text_sample_and_why_it_is_dead(tmp_path: Path) -> None:
     (split,) = splits_of(write_tar(tmp_path / "0.tar", [sample(1)]))
-    assert READ.names == [*IMAGE_TEXT.names, "reason", "error"]
+    assert READ.names == [*IMAGE_TEXT.names, "image_hash", "reason", "error"]
     assert read(split, CORPUS, LICENSE).schema.equals(READ)
 
 

@@ -22,6 +22,14 @@ def test_wukong_style_tars_keep_their_folders_and_chinese(tmp_path: Path) -> Non
     assert (row["alt_text"], row["image"]["path"]) == ("北京的夜市", "./wukong/0001.jpg")
 
 
+def test_an_image_whose_words_are_spoilt_leaves_its_neighbours_their_own_bytes(tmp_path: Path) -> None:
+    members = [(f"{n}.jpg", photo(n)) for n in range(3)]
+    rows = rows_of(raw_tar(tmp_path / "0.tar", [*members[:2], ("1.txt", b"\xff"), members[2]]))
+    assert [row["reason"] for row in rows] == [None, "bad_metadata", None]
+    assert [row["image"] and row["image"]["bytes"] for row in rows] == [photo(0), None, photo(2)]
+    assert [row["image_hash"] for row in rows] == [xxhash.xxh3_128_hexdigest(photo(0)), None, xxhash.xxh3_128_hexdigest(photo(2))]
+
+
 @pytest.mark.parametrize("pax", [False, True], ids=["GNU", "pax"])
 def test_long_and_foreign_names_are_read(tmp_path: Path, pax: bool) -> None:
     names = ["d" * 90 + "/" + "n" * 150 + ".jpg", "写真/一.jpg"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -79,3 +80,29 @@ def test_a_column_of_images_is_the_one_that_arrow_builds(images: list[bytes | No
     column.validate(full=True)
     expected = [None if image is None else {"bytes": image, "path": name} for image, name in zip(images, names, strict=True)]
     assert column.equals(pa.array(expected, columns.IMAGE_TYPE))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "is_copied"),
+    [
+        ([(0, 3), (3, 3), None, (3, 8)], False),
+        ([(0, 3), (3, 6)], False),
+        ([None, (0, 8), None], False),
+        ([(0, 3), (4, 8)], True),
+        ([(1, 3), (3, 8)], True),
+        ([(3, 8), (0, 3)], True),
+        ([(0, 3), (0, 3)], True),
+    ],
+)
+def test_images_that_lie_one_behind_the_other_in_an_array_are_not_copied(bounds: list[tuple[int, int] | None], is_copied: bool):
+    array = np.frombuffer(b"abcdefgh", np.uint8).copy()
+    images = [None if bound is None else array.data[slice(*bound)] for bound in bounds]
+    encoded = image_column(images, ["x"] * len(images)).field("bytes")
+    assert encoded.to_pylist() == [None if bound is None else b"abcdefgh"[slice(*bound)] for bound in bounds]
+    assert (encoded.buffers()[2].address != array.ctypes.data) == is_copied
+
+
+def test_a_view_beside_bytes_or_beside_a_view_of_another_array_is_copied():
+    array, other = np.frombuffer(b"abc", np.uint8).copy(), np.frombuffer(b"def", np.uint8).copy()
+    for second in (b"def", other.data):
+        assert image_column([array.data, second], ["x", "y"]).field("bytes").to_pylist() == [b"abc", b"def"]

@@ -1,5 +1,6 @@
 """The quick reading of tar headers: what ``tarfile`` reads, for every header, sound or spoilt."""
 
+import io
 import tarfile
 
 import pytest
@@ -51,3 +52,29 @@ def test_a_spoilt_byte_is_read_or_refused_as_tarfile_does(place: int, value: int
 @pytest.mark.parametrize("block", [b"", bytes(512), b"x" * 511, b"x" * 512])
 def test_what_is_no_header_is_refused_as_tarfile_does(block: bytes) -> None:
     assert read(Header, block) == read(tarfile.TarInfo, block)
+
+
+@given(
+    st.lists(st.tuples(NAMES, st.integers(0, 1200), st.sampled_from(TYPES), st.sampled_from(FORMATS)), min_size=1, max_size=6),
+    st.booleans(),
+)
+@example([("é.jpg", 513, tarfile.REGTYPE, tarfile.PAX_FORMAT), ("b.txt", 0, tarfile.REGTYPE, tarfile.USTAR_FORMAT)], True)
+def test_every_member_lies_where_tarfile_finds_it(members: list[tuple[str, int, bytes, int]], renames: bool) -> None:
+    archive = written(members, {"path": "one name for all.jpg"} if renames else {})
+    assert places(Header, archive) == places(tarfile.TarInfo, archive)
+
+
+def written(members: list[tuple[str, int, bytes, int]], everywhere: dict[str, str]) -> bytes:
+    """Return a tar of ``members``, each (name, bytes, type, format), behind a header that says ``everywhere`` of them all."""
+    blocks = [tarfile.TarInfo.create_pax_global_header(everywhere)] if everywhere else []
+    for name, size, kind, form in members:
+        member = tarfile.TarInfo(name)
+        member.size, member.type = size if kind in (tarfile.REGTYPE, tarfile.AREGTYPE) else 0, kind
+        blocks += [member.tobuf(form, "utf-8", "surrogateescape"), bytes(-(-member.size // 512) * 512)]
+    return b"".join([*blocks, bytes(1024)])
+
+
+def places(kind: type[tarfile.TarInfo], archive: bytes) -> list[tuple[object, ...]]:
+    """Return what a reader needs of each member of ``archive``."""
+    with tarfile.open(fileobj=io.BytesIO(archive), tarinfo=kind) as found:
+        return [(m.name, m.size, m.type, m.offset, m.offset_data, m.isreg(), m.issparse()) for m in found]

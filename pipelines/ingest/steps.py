@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 from apache_beam.pvalue import TaggedOutput
 
 from filters.resize import Resize, Sized, sized
@@ -20,7 +19,7 @@ from pipelines.ingest.outcome import UNREACHED, OptedOut, Outcome
 from pipelines.ingest.rows import batch_of
 from pipelines.pairs import take
 from pipelines.pairs.annotate import COMMITTED, KEY
-from pipelines.readers.samples import sample_id
+from pipelines.readers.samples import identity
 from pipelines.spine import forgotten, fragments
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step, start
@@ -159,8 +158,8 @@ class DecodeStep:
     def _signals(self, one: Sized, name: str) -> tuple[object, ...]:
         """Return the signals of one image in the order of ``_SIGNALS``."""
         image = {"bytes": one.data, "path": name}
-        identity = sample_id(one.data, self.corpus), xxhash.xxh3_128_hexdigest(one.data)
-        return image, *identity, one.image_format, one.width, one.height, one.original_width, one.original_height, one.animated
+        names = identity(one.data, self.corpus)
+        return image, *names, one.image_format, one.width, one.height, one.original_width, one.original_height, one.animated
 
 
 def write_fragment(batch: pa.RecordBatch, folder: str) -> str:

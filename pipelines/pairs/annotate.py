@@ -6,6 +6,7 @@ from typing import Literal
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.pvalue import TaggedOutput
 
 from filters.decode import Decoder
@@ -13,9 +14,9 @@ from filters.signals import measure
 from pipelines.pairs.looks import Looks
 from pipelines.readers.splits import Split, read
 from pipelines.spine import forgotten, fragments
-from pipelines.spine.steps import run_step, start
+from pipelines.spine.steps import run_step, start, under_way
 from schemas import columns as c
-from schemas.batches import conform
+from schemas.batches import conform, set_columns
 from schemas.exits import Addition, EnvironmentFault
 from schemas.records import ANNOTATION
 
@@ -59,7 +60,9 @@ class Annotator:
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return ``batch`` with the signals of the decode and what the looks found."""
-        return run_step(batch, self.sentence, self._annotate)
+        done = run_step(batch, self.sentence, self._annotate)
+        known = pc.call_function("if_else", [pa.array(under_way(done)), done.column(c.IMAGE_HASH.name), pa.scalar(None, pa.string())])
+        return set_columns(done, {c.IMAGE_HASH.name: known})  # what is no image has none, whatever the reader hashed
 
     def _annotate(self, rows: pa.RecordBatch) -> Addition:
         parts = [self._micro_batch(rows.slice(first, MICRO_BATCH)) for first in range(0, len(rows), MICRO_BATCH)]
@@ -68,7 +71,8 @@ class Annotator:
 
     def _micro_batch(self, rows: pa.RecordBatch) -> Addition:
         decoder = replace(self.decoder, scale=max(self.decoder.scale, self.looks.scale))
-        signals, pixels = measure(rows.column(c.IMAGE.name).field("bytes").to_pylist(), decoder)
+        images, hashes = rows.column(c.IMAGE.name).field("bytes"), rows.column(c.IMAGE_HASH.name)
+        signals, pixels = measure(images.to_pylist(), decoder, hashes.to_pylist())
         return replace(signals, added={**signals.added, **self.looks(rows, pixels)})
 
 

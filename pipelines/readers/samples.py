@@ -79,18 +79,20 @@ class Sample:
     source_bytes: int
     name: str
     words: Words
-    image: bytes | Failure
+    image: bytes | memoryview | Failure
     carried: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What an earlier run found out of it, by column of ``schemas.records.CARRIED``."""
 
 
 def columns_of(samples: Sequence[Sample], corpus: str, source_license: str) -> dict[str, pa.Array | Sequence[Any]]:
-    """Return n samples as columns of ``schemas.records.IMAGE_TEXT`` with ``reason`` and ``error``, but for their place in the split."""
+    """Return n samples as the columns of ``readers.splits.READ``, but for their place in the split."""
     images = [None if isinstance(sample.image, Failure) else sample.image for sample in samples]
     failures = [sample.image if isinstance(sample.image, Failure) else None for sample in samples]
     words = [sample.words for sample in samples]
+    names = [(None, None) if image is None else identity(image, corpus) for image in images]
     return {
-        "sample_id": [None if image is None else sample_id(image, corpus) for image in images],
+        "sample_id": [sample_id for sample_id, _ in names],
+        "image_hash": [image_hash for _, image_hash in names],
         "corpus": [corpus] * len(samples),
         "source_license": [found.license or source_license for found in words],
         "source_path": [sample.source_path for sample in samples],
@@ -106,11 +108,15 @@ def columns_of(samples: Sequence[Sample], corpus: str, source_license: str) -> d
     }
 
 
-def sample_id(image: bytes, corpus: str) -> str:
-    """Return 32 hex digits of xxh3-128 over the encoded image, a zero byte and the name of the corpus (design)."""
+def identity(image: bytes | memoryview, corpus: str) -> tuple[str, str]:
+    """Return a sample's id and the hash of its image, each 32 hex digits of xxh3-128: the hash is over the encoded image alone.
+
+    The id is over the same bytes, a zero byte and the name of the corpus (design), so that one run over the image yields both.
+    """
     state = xxhash.xxh3_128(image)
+    image_hash = state.hexdigest()
     state.update(b"\0" + corpus.encode())
-    return state.hexdigest()
+    return state.hexdigest(), image_hash
 
 
 def words_of(fields: Mapping[str, Any]) -> Words:

@@ -25,7 +25,7 @@ from schemas.records import IMAGE_TEXT
 VERSION = 2
 """Step version: part of the identity of what is read."""
 TAR, FOLDER, PARQUET = "tar", "folder", "parquet"
-READ = pa.schema([*IMAGE_TEXT, c.REASON, c.ERROR])
+READ = pa.schema([*IMAGE_TEXT, c.IMAGE_HASH, c.REASON, c.ERROR])
 """What ``read`` returns: a row whose ``reason`` is set has no image."""
 
 _PLAN_VERSION = 1
@@ -159,7 +159,7 @@ def _samples(split: Split) -> Iterator[Sample]:
     if found != planned:
         raise EnvironmentFault(f"{split.path} has changed since it was cut: expected {planned}, found {found}; run the command again")
     if split.columns is None:
-        yield from read_samples(split.path, split.first, split.last)
+        yield from read_samples(split.path, split.first, split.last, split.bytes)
     else:
         yield from parquet.read_rows(split.path, split.first, split.last, split.columns)
     if split.damage is not None:

@@ -8,8 +8,10 @@ that no image is passed over in silence.
 import posixpath
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import IO, BinaryIO, cast
+from io import BufferedIOBase
+from typing import IO, Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
 
 from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, MAX_WORDS_BYTES, NO_WORDS, Damage, Sample, Words, words_beside
 from pipelines.readers.tar_header import Header
@@ -21,19 +23,21 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\x
 _LONGEST_HEADER = 2**20
 """Bytes of one extended header; a damaged size field would otherwise be read as one (ours)."""
 _SKIP = 2**20
+_NOTHING: Mapping[str, Any] = {}
 _MALFORMED = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
 """What ``tarfile`` raises on damaged headers; faults of the machine are ``OSError`` and pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class TarSample:
+class TarSample(NamedTuple):
     """The members of one sample by kind (``image``, ``text``, ``record``) and, once read, their bytes."""
 
     key: str
     start: int
     """First byte of the first header."""
-    members: Mapping[str, tarfile.TarInfo] = field(default_factory=dict[str, tarfile.TarInfo])
-    data: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    members: Mapping[str, tarfile.TarInfo] = _NOTHING
+    data: Mapping[str, bytes] = _NOTHING
+    """Of the words; the image is kept apart."""
+    image: bytes | memoryview = b""
 
     @property
     def end(self) -> int:
@@ -59,13 +63,16 @@ def scan(path: str, size: int) -> Iterator[TarSample | Damage]:
             yield found
 
 
-def read_samples(path: str, first: int, last: int) -> Iterator[Sample]:
-    """Yield the samples between the bytes ``first`` and ``last``, which must be bounds that ``scan`` found."""
+def read_samples(path: str, first: int, last: int, image_bytes: int) -> Iterator[Sample]:
+    """Yield the samples between the bytes ``first`` and ``last``, which must be bounds that ``scan`` found.
+
+    Their images, so many bytes in all, lie one behind the other in one array: their column needs no copy of them.
+    """
     if first == last:
         return
     with open_file(path) as file:
         file.seek(first)
-        for found in _samples(_Tape(file, first, last, seekable=is_local(path)), whole=False):
+        for found in _samples(_Tape(file, first, last, seekable=is_local(path), image_bytes=image_bytes), whole=False):
             if isinstance(found, TarSample):
                 yield _sample(path, found)
 
@@ -73,10 +80,11 @@ def read_samples(path: str, first: int, last: int) -> Iterator[Sample]:
 class _Tape:
     """A range of a file as ``tarfile`` reads it: forwards only, so that a remote file is one stream."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int, *, seekable: bool) -> None:
+    def __init__(self, file: BinaryIO, start: int, end: int, *, seekable: bool, image_bytes: int = 0) -> None:
         self.end = end
+        self._room = np.empty(min(image_bytes, MAX_FILE_BYTES), np.uint8).data
         self.header = self.beginning = b""
-        self._file, self._at, self._seekable = file, start, seekable
+        self._file, self._at, self._seekable = cast(BufferedIOBase, file), start, seekable
 
     def tell(self) -> int:
         return self._at
@@ -105,6 +113,15 @@ class _Tape:
         self._at += len(data)
         return data
 
+    def take_image(self, size: int) -> bytes | memoryview:
+        """Return ``size`` bytes of data behind those of the image before, while there is room for them."""
+        if size > len(self._room):
+            return self.take(size)
+        read = self._file.readinto(self._room[: min(size, self.end - self._at)])
+        image, self._room = self._room[:read], self._room[read:]
+        self._at += read
+        return image
+
 
 def _samples(tape: _Tape, *, whole: bool) -> Iterator[TarSample | Damage]:
     """Group members into samples; of the one that damage cuts, what has an image goes on. With ``whole`` no data is read."""
@@ -123,10 +140,19 @@ def _samples(tape: _Tape, *, whole: bool) -> Iterator[TarSample | Damage]:
                 yield sample
             sample = TarSample(key, member.offset, {}, {})
         if kind is not None:
-            data = {} if whole or not _is_readable(member, kind) else {kind: tape.take(member.size)}
-            sample = TarSample(sample.key, sample.start, {**sample.members, kind: member}, {**sample.data, **data})
+            sample = _with(sample, kind, member, None if whole or not _is_readable(member, kind) else tape)
     if _is_sample(sample):
         yield sample
+
+
+def _with(sample: TarSample, kind: str, member: tarfile.TarInfo, tape: _Tape | None) -> TarSample:
+    """Return ``sample`` with one more member, whose data is read where there is a ``tape``."""
+    members = {**sample.members, kind: member}
+    if tape is None:
+        return TarSample(sample.key, sample.start, members, sample.data, sample.image)
+    if kind == "image":
+        return TarSample(sample.key, sample.start, members, sample.data, tape.take_image(member.size))
+    return TarSample(sample.key, sample.start, members, {**sample.data, kind: tape.take(member.size)}, sample.image)
 
 
 def _members(tape: _Tape, *, whole: bool) -> Iterator[tarfile.TarInfo | Damage]:
@@ -144,6 +170,7 @@ def _members(tape: _Tape, *, whole: bool) -> Iterator[tarfile.TarInfo | Damage]:
             yield member
             if not whole and at >= tape.end:
                 return
+            tape.seek(at)  # else ``tarfile`` reads the byte before, to see that it is there
     except _MALFORMED as error:
         yield Damage(min(at, tape.end), f"no readable tar header ({error})")
         return
@@ -165,13 +192,14 @@ def _trouble_at_end(tape: _Tape) -> str | None:
 
 def _key_and_kind(member: tarfile.TarInfo, begun: str) -> tuple[str | None, str | None]:
     """Return the key of the sample that ``member`` belongs to and what it is there, given the key of the sample begun."""
-    folder, base = posixpath.split(member.name)
+    folder, slash, base = member.name.rpartition("/")
     stem, dot, suffix = base.partition(".")
-    if member.isdir() or not stem or not dot:
+    if not stem or not dot or member.isdir():
         return None, None
-    if "." in suffix and posixpath.join(folder, stem) != begun:
+    folder = (folder.rstrip("/") or folder) + slash
+    if "." in suffix and folder + stem != begun:
         stem, _, suffix = base.rpartition(".")
-    return posixpath.join(folder, stem), _KINDS.get(suffix.lower())
+    return folder + stem, _KINDS.get(suffix.lower())
 
 
 def _is_sample(found: TarSample) -> bool:
@@ -198,15 +226,15 @@ def _sample(path: str, found: TarSample) -> Sample:
         source_bytes=found.image_bytes,
         name=member.name,
         words=words if isinstance(words, Words) else NO_WORDS,
-        image=failure or found.data["image"],
+        image=failure or found.image,
     )
 
 
 def _failure(path: str, found: TarSample) -> Failure | None:
     """Say why the sample has no image, if it has none."""
     image = found.members.get("image")
-    names = [member.name for member in found.members.values()]
     if image is None:
+        names = [member.name for member in found.members.values()]
         return Failure("no_image", f"{path}: expected an image beside {names}, found no member with an image's extension")
     if not _is_plain(image):
         return Failure("unreadable_file", f"{path}: {image.name} is a link or a sparse file; write the tar with the files themselves")

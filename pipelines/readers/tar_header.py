@@ -2,6 +2,7 @@
 
 import re
 import tarfile
+import zlib
 
 _OCTAL = rb"[0-7]{7}\0"
 _SIZE, _CHECKSUM = slice(124, 135), slice(148, 156)
@@ -13,7 +14,9 @@ _ORDINARY = re.compile(
 
 
 class Header(tarfile.TarInfo):
-    """A member as ``tarfile`` knows it; of an ordinary file only what a reader needs: its name, size and checksum are set."""
+    """A member as ``tarfile`` knows it; of an ordinary file only what a reader needs: its name, size, checksum and place are set."""
+
+    is_ordinary = False
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Header":
@@ -22,8 +25,24 @@ class Header(tarfile.TarInfo):
             return super().frombuf(buf, encoding, errors)
         checksum = int(buf[_CHECKSUM].rstrip(b"\0 "), 8)
         blank = 8 * ord(" ")  # the checksum counts itself as spaces
-        if checksum != sum(buf) - sum(buf[_CHECKSUM]) + blank:
+        if checksum != _sum(buf[:256]) + _sum(buf[256:]) - sum(buf[_CHECKSUM]) + blank:
             return super().frombuf(buf, encoding, errors)
         header = cls(buf[:100].split(b"\0", 1)[0].decode(encoding, errors))
-        header.size, header.chksum = int(buf[_SIZE], 8), checksum
+        header.size, header.chksum, header.is_ordinary = int(buf[_SIZE], 8), checksum, True
         return header
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Say where the data begins and where the next header: of an ordinary file as ``tarfile`` does, without asking what it may be.
+
+        ``tarfile`` calls this for each header and names it as the place to override.
+        """
+        if not self.is_ordinary or archive.pax_headers:
+            return super()._proc_member(archive)  # pyright: ignore[reportAttributeAccessIssue]  typeshed lacks it
+        self.offset_data = self.offset + tarfile.BLOCKSIZE
+        archive.offset = self.offset_data + (self.size + tarfile.BLOCKSIZE - 1) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        return self
+
+
+def _sum(data: bytes | bytearray) -> int:
+    """Return the sum of at most 256 bytes, which the low half of Adler-32 is, counted from 1, as long as it stays below 65,521."""
+    return (zlib.adler32(data) & 0xFFFF) - 1
