@@ -1,9 +1,9 @@
 """Build the pool of the curation demo: ``python -m jobs.curation_corpus [OUT]`` writes two tars, and beside them what was planted.
 
 The photographs are those of ``jobs.demo_corpus``, each a picture of the pool once. What is planted is a copy of one, an alt text that
-is not its own, or a fault of the web. ``OUT.labels.jsonl`` has a line for each sample: ``shard``, ``key``, ``planted`` (its kind),
-``reason`` (why it is to leave, null where it is to stay), ``cluster`` (equal for samples that are to be merged). The same museum file
-gives the same bytes.
+is not its own, or a fault of the web. ``OUT.labels.jsonl`` has a line for each sample: ``shard``, ``key``, ``image_hash``, ``planted``
+(its kind), ``reason`` (why it is to leave, null where it is to stay), ``cluster`` (equal for samples that are to be merged). The same
+museum file gives the same bytes.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from types import MappingProxyType
 
+import xxhash
 from PIL import Image
 
 from jobs.demo_corpus import (
@@ -166,7 +167,8 @@ def labels_of(samples: Sequence[Sample]) -> Iterator[dict[str, object]]:
     """Yield what is written of each sample, in the order of the pool."""
     for shard, key, sample in keyed(samples):
         kind = sample.planted or GOOD
-        yield {"shard": shard, "key": key, "planted": kind, "reason": REASONS[kind], "cluster": sample.like}
+        image_hash = None if sample.image is None else xxhash.xxh3_128_hexdigest(sample.image)
+        yield {"shard": shard, "key": key, "image_hash": image_hash, "planted": kind, "reason": REASONS[kind], "cluster": sample.like}
 
 
 def make_samples(photographs: Sequence[Photograph]) -> Iterator[Sample]:
