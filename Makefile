@@ -64,6 +64,8 @@ bench: env
 	$(BIN)/python -m benchmarks.embedding
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.near_image
+	$(BIN)/python -m benchmarks.heuristics
+	$(BIN)/python -m benchmarks.clip --samples 64
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md

@@ -40,6 +40,7 @@ from synth.captioner import CaptionerSpec
 
 BARS = {False: 15_000, True: 500}
 """Images a second, from headers and with pixels."""
+_MODES = {"headers": (False,), "pixels": (True,), None: (False, True)}
 _DATA_JUICER = {
     "image_size_filter": {"min_size": "5KB", "max_size": "1TB"},
     "image_shape_filter": {"min_width": 200, "min_height": 200},
@@ -122,7 +123,7 @@ def main() -> None:
     """Measure the plain loop and the pipeline in turns, headers first, and print medians."""
     options = _parser().parse_args()
     path, one = pool.build_mixed(options.folder, options.samples), pool.build_mixed(options.folder, 1)
-    for pixels in (False, True):
+    for pixels in _MODES[options.only]:
         works: dict[str, Callable[[Path], set[str]]] = {
             "plain loop": lambda _, pixels=pixels: plain_loop(path, pixels=pixels),
             "pipeline": lambda scratch, pixels=pixels: pipeline(path, scratch, options.workers, pixels=pixels),
@@ -174,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--samples", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1, help="processes of Beam's local runner")
+    parser.add_argument("--only", choices=["headers", "pixels"], default=None)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "glmv-bench")
     parser.add_argument("--data-juicer-python", type=Path, default=None)
     return parser

@@ -14,12 +14,15 @@ TABLES = {
     ),
     "ledger": (records.LEDGER, "`ledger/*.parquet`: one line for each row of the input, by whichever door it left."),
     "dead": (records.DEAD_LETTER, "`dead/*.parquet`: the dead letters."),
+    "curated samples": (records.CURATED, "`samples/*.parquet` of `python -m pipelines.captions`, which recaptioning reads."),
+    "curated ledger": (records.CURATED_LEDGER, "`ledger/*.parquet` of it: one line for each row of the input."),
     "ingested samples": (records.INGESTED, "`samples/*.parquet` of `python -m pipelines.ingest`."),
     "ingested ledger": (records.INGESTED_LEDGER, "`ledger/*.parquet` of it: one line for each row of the lists."),
     "ingested dead": (records.INGESTED_DEAD, "`dead/*.parquet` of it."),
     "recaptioner data": (records.RECAPTIONER_DATA, "What `python -m jobs.recaptioner_data` writes: captions with their verdicts."),
     "image-text": (records.IMAGE_TEXT, "An image-text sample before recaptioning, as readers yield it."),
     "annotation": (records.ANNOTATION, "Fragments of the annotate pass."),
+    "curation": (records.CURATION, "What is decided on a split by caption curation."),
     "decision": (records.DECISION, "What crosses the shuffle back to a split."),
 }
 

@@ -124,8 +124,9 @@ CAPTION_CLIP_SCORE = column(
     source="paper 3.1",
 )
 IMAGE_EMBEDDING = column(
-    "image_embedding", pa.list_(pa.float32()), "unit vector of the image by `clip_model`'s embedder, elements rounded to 5 decimals"
+    "image_embedding", pa.list_(pa.float32()), "unit vector of the image by `embedding_model`, elements rounded to 5 decimals"
 )
+EMBEDDING_MODEL = column("embedding_model", pa.string(), "embedder of `image_embedding`, as `clip_model` names it")
 UNSCORED = column("unscored", pa.string(), "why the alt text has no CLIP score: `language`, which no model of the job reads")
 CLIP_MODEL = column("clip_model", pa.string(), "embedder of the scores, such as `ViT-B-32/openai`; `conse` is no CLIP")
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from schemas import columns as c
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Part of the identity of every pass: raised when a column changes, so that no pass reads what another version wrote."""
 
 SOURCE = (c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, c.URL)
@@ -14,8 +14,10 @@ SIGNALS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOUR
 LOOKS = (c.LANGUAGE, c.LANGUAGE_CONFIDENCE, c.OTHER_SCRIPT_SHARE, c.NSFW_SCORE, c.FACES, c.IMAGE_MD5, c.IMAGE_SHA256)
 EVIDENCE = (c.LABELS, c.OCR_TEXT)
 NEAR = (c.SHARPNESS, c.PERCEPTUAL_HASHES, c.ALT_TEXT_WORDS, c.SHINGLES, c.MINHASH)
-SCORES = (c.CLIP_SCORE, c.CLIP_MODEL, c.UNSCORED, c.IMAGE_EMBEDDING)
+SCORES = (c.CLIP_SCORE, c.CLIP_MODEL, c.UNSCORED, c.IMAGE_EMBEDDING, c.EMBEDDING_MODEL)
 TWINS = (c.ALT_TEXTS, c.ALT_TEXT_COUNT, c.DUPLICATE_COUNT)
+CARRIED = (*SCORES, *TWINS)
+"""What an earlier run found out and a Parquet input brings along: it is not made again."""
 ANSWER = (
     c.CAPTION, c.UNWRAPPED, c.CAPTION_MODEL, c.PROMPT_VERSION, c.SEEN, c.FINISH_REASON,
     c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS, c.COPY_SIMILARITY,
@@ -27,10 +29,10 @@ MIXED = (c.TEXT, c.CAPTION_SOURCE, c.CAPTION_FAULT)
 DOWNLOAD = (c.FINAL_URL, c.HTTP_STATUS, c.CONTENT_TYPE, c.ATTEMPTS)
 EXITS = (c.EXIT, c.STEP, c.REASON, c.VALUE, c.THRESHOLD, c.ERROR, c.MERGED_INTO)
 
-IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT])
+IMAGE_TEXT = pa.schema([c.SAMPLE_ID, *SOURCE, c.IMAGE, c.ALT_TEXT, *CARRIED])
 """An image-text sample as a reader yields it."""
 
-ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *SIGNALS, *LOOKS, *EVIDENCE, *NEAR, *EXITS])
+ANNOTATION = pa.schema([c.SAMPLE_ID, *SOURCE, c.ALT_TEXT, *CARRIED, *SIGNALS, *LOOKS, *EVIDENCE, *NEAR, *EXITS])
 """What the annotate pass leaves on disk: every row, its signals and its exit so far, no image bytes."""
 
 SCORED = pa.schema([c.SPLIT_ID, c.ROW, *SCORES])

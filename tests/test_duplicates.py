@@ -141,6 +141,6 @@ def test_golden_merge():
         (("s0", 3), None, ("Old harbour", "harbour", "旧港"), 3, 3),
         (("s2", 0), ("s0", 3), None, None, None),
     ]
-    assert (VERSION, EXACT_DUPLICATE, MAX_ALT_TEXTS) == (1, "exact_duplicate", 16), BUMP
-    assert group == Group(Place("s0", 3), ("Old harbour", "harbour", "旧港"), 3, 4), BUMP
+    assert (VERSION, EXACT_DUPLICATE, MAX_ALT_TEXTS) == (2, "exact_duplicate", 16), BUMP
+    assert group == Group(Place("s0", 3), ("Old harbour", "harbour", "旧港"), 3, 4, 4), BUMP
     assert list(decisions(group, members)) == golden, BUMP

@@ -18,7 +18,7 @@ from schemas.exits import EnvironmentFault, Verdict
 BUMP = "the result of this filter changed: if that is meant, raise its `version` and the literals here together"
 READ = pa.schema([c.WORDS_ADDED, c.WORDS_UNSUPPORTED, c.IMAGE_EMBEDDING, c.LABELS, c.OCR_TEXT])
 EAST = [1.0, 0.0]
-STRICT = Enrichment(drop_unsupported=True)
+STRICT = Enrichment()
 
 
 class Compass:
@@ -65,15 +65,15 @@ def test_what_the_evidence_supports_needs_no_image():
     assert told(judged(row(["ball"], ["80d"], labels=["ball"]))) == [(None, None, True)]
 
 
-def test_without_an_embedder_the_evidence_judges_alone_and_gives_no_number():
+def test_without_an_embedder_the_evidence_says_what_is_enriched_and_nothing_leaves():
     verdict = judged(row([], ["wet"], labels=[]), row([], ["wet"], labels=["ball"]))
-    assert told(verdict) == [("unsupported", None, False)] * 2
+    assert told(verdict) == [(None, None, False)] * 2
     assert verdict.value.to_pylist() == verdict.threshold.to_pylist() == [None, None]
 
 
 def test_lines_of_text_are_evidence_too():
     read = {**row([], ["wet"]), "ocr_text": []}
-    assert told(judged(read)) == [("unsupported", None, False)]
+    assert told(judged(read)) == [(None, None, False)]
 
 
 def test_where_neither_can_be_asked_nothing_is_judged():
@@ -90,8 +90,8 @@ def test_a_row_without_a_caption_has_null_columns():
     assert told(judged(row(None, None, labels=["ball"]), embed=Compass())) == [(None, None, None)]
 
 
-def test_unless_it_is_asked_for_captions_are_measured_and_stay():
-    assert told(judged(row([], ["80d"]), rule=Enrichment(), embed=Compass())) == [(None, [], False)]
+def test_where_it_is_switched_off_captions_are_measured_and_stay():
+    assert told(judged(row([], ["80d"]), rule=Enrichment(drop_unsupported=False), embed=Compass())) == [(None, [], False)]
 
 
 def test_each_distinct_word_of_a_batch_is_embedded_once_and_none_where_there_is_none():
@@ -131,4 +131,4 @@ def test_a_share_that_is_none_is_refused(share: float):
 def test_golden_enrichment():
     verdict = judged(row([], ["80d", "8d", "9d", "9.9d"]), row([], ["12d"]), embed=Compass())
     golden = [(None, ["8d"], True), ("unsupported", [], False)]
-    assert (Enrichment.version, told(verdict), verdict.value.to_pylist()) == (1, golden, [None, 0.8649]), BUMP
+    assert (Enrichment.version, told(verdict), verdict.value.to_pylist()) == (2, golden, [None, 0.8649]), BUMP

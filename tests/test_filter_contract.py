@@ -74,8 +74,7 @@ FILTERS: list[Any] = [
     pytest.param(
         partial(ConceptBalance(t=10, tail_share=None, unmatched="keep"), vocabulary=CONCEPTS, counts=COUNTS), id="ConceptBalance by t"
     ),
-    pytest.param(partial(Enrichment(drop_unsupported=True), embed=embed_by_length), id="Enrichment"),
-    pytest.param(partial(Enrichment(drop_unsupported=True), embed=None), id="Enrichment without an embedder"),
+    pytest.param(partial(Enrichment(), embed=embed_by_length), id="Enrichment"),
 ]
 
 TEXTS = st.sampled_from(

@@ -23,7 +23,7 @@ def test_golden_annotation(tmp_path: Path):
     (split,) = splits.cut(shard, 10, 1000, str(tmp_path / "plan"))
     (row,) = Annotator(Decoder(), Looks(LabelSpec(), None, None, None, None, ()))(read_split(split, "corpus", "unknown")).to_pylist()
     found = {name: value for name, value in row.items() if value is not None and name not in {"split_id", "source_path", "image"}}
-    assert (splits.VERSION, Decoder.version) == (1, 1)
+    assert (splits.VERSION, Decoder.version) == (2, 1)
     assert found == {
         "sample_id": "2c825ce6ba81ef5b01d6247aab23f1fe",
         "row": 0,

@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from pipelines.pairs.report import Pages
+from pipelines.recaption.job import Job
+from schemas.batches import from_rows
+from schemas.records import LEDGER
 from tests import images, jobs
 from tests.scripted_server import Call, Reply, ScriptedServer, caption, completion
 
@@ -204,4 +210,39 @@ def test_no_text_runs_out_of_the_page(browser: Browser, runs: tuple[Path, Path],
     page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
     page.goto(runs[0].joinpath("look.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+MEASURED = (
+    {
+        "clip_score": 0.3127, "caption_clip_score": 0.2799, "clip_model": "ViT-B-32/openai", "echo": False,
+        "names_lost": ["Fra <b>Lippi</b>"], "names_added": ["Degas", "</dd><script>alert(3)</script>"], "words_seen": ["夕暮れ", "boat"],
+    },
+    {"clip_score": -0.02, "clip_model": "conse", "names_lost": [], "names_added": [], "words_added": [], "words_seen": None, "echo": True},
+    {},
+)  # fmt: skip
+NOTES = [
+    ["alt text fits 0.3127 by ViT-B-32/openai", "caption fits 0.2799 by ViT-B-32/openai", "names lost Fra <b>Lippi</b>",
+     "names added Degas, </dd><script>alert(3)</script>", "words seen 夕暮れ, boat"],
+    ["alt text fits -0.0200 by conse", "echo adds no word"],
+    [],
+]  # fmt: skip
+
+
+def test_a_card_tells_in_small_print_what_was_measured_where_there_is_anything(browser: Browser, tmp_path: Path):
+    place = {"split_id": "0" * 32, "corpus": "c", "source_license": "x", "source_path": "/none", "source_offset": 0, "source_bytes": 1}
+    rows = [{**place, "row": n, "alt_text": f"sample {n}", "exit": "kept", **more} for n, more in enumerate(MEASURED)]
+    (tmp_path / "ledger").mkdir()
+    pq.write_table(pa.Table.from_batches([from_rows(rows, LEDGER)]), tmp_path / "ledger" / "ledger-00000.parquet")
+    (tmp_path / "look.html").write_text(Pages(Job(), "").look(str(tmp_path)), encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "look.html").as_uri())
+    assert page.locator("script").count() == 0
+    shown = page.eval_on_selector_all(
+        "li",
+        "cards => cards.map(c => [c.querySelector('.alt-text').textContent, [...c.querySelectorAll('.note')].map(n => n.textContent)])",
+    )
+    assert sorted(shown) == [[f"sample {n}", notes] for n, notes in enumerate(NOTES)]
+    sizes = page.evaluate("[...document.querySelectorAll('.note, .alt-text')].map(n => parseFloat(getComputedStyle(n).fontSize))")
+    assert len(set(sizes)) == 2
     page.close()

@@ -35,6 +35,7 @@ def test_an_answer_that_comes_whole_is_the_caption_alone(answer: str):
         "<|begin_of_box|>a<|end_of_box|> and <|begin_of_box|>b<|end_of_box|>",
         "<answer>a</answer> or <answer>b</answer>",
         f"{CAPTION}<|im_end|>",
+        f"{CAPTION} <think>Is it red?</think> It is.",
         "A poster that reads <thinking> and <answers>.",
     ],
 )

@@ -19,10 +19,18 @@ VERDICTS, MERGES = "verdicts", "merges"
 
 
 def members(batch: pa.RecordBatch) -> Iterator[tuple[str, Member]]:
-    """Yield each row under way under the hash of its image."""
-    live = take_rows(batch.select([c.IMAGE_HASH.name, c.SPLIT_ID.name, c.ROW.name, c.ALT_TEXT.name]), under_way(batch))
-    for image_hash, *member in zip(*(column.to_pylist() for column in live.columns), strict=True):
-        yield image_hash, Member(*member)
+    """Yield each row under way under the hash of its image, with what an earlier run merged into it."""
+    names = (c.IMAGE_HASH, c.SPLIT_ID, c.ROW, c.ALT_TEXT, *TWINS)
+    live = take_rows(batch.select([field.name for field in names]), under_way(batch))
+    for image_hash, split_id, row, text, *twins in zip(*(column.to_pylist() for column in live.columns), strict=True):
+        yield image_hash, member(split_id, row, text, (), *twins)
+
+
+def member(
+    split_id: str, row: int, text: str | None, rank: tuple[float, ...], texts: list[str] | None, count: int | None, merged: int | None
+) -> Member:
+    """Return a row as it crosses a shuffle; the last three are its columns of ``TWINS``, null where nothing was merged into it."""
+    return Member(split_id, row, text, rank, tuple(texts or ())[1:], count or 1, merged or 0)
 
 
 def merges(group: tuple[str, Iterable[Member]]) -> Iterator[tuple[str, Decision]]:

@@ -7,7 +7,7 @@ that one in two. *Decide* reads the score of the original, *take* holds the capt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import apache_beam as beam
 import numpy as np
@@ -29,6 +29,8 @@ from schemas.exits import EnvironmentFault
 from schemas.protocols import Failure, Pixels
 from schemas.records import SCORED, SCORES
 
+Vector = Sequence[float]
+"""Shape (d,)."""
 OPEN = "Open the splits to embed"
 EMBED = "Embed images and alt texts"
 WRITE = "Write the scores"
@@ -59,36 +61,67 @@ class EmbedStep:
     decoder: Decoder
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows of ``batch`` with the columns of ``schemas.records.SCORES``; a text that no model reads has no score."""
-        mask = under_way(batch)
-        languages = batch.column(c.LANGUAGE.name).to_pylist()
-        waiting = [text if live else None for text, live in zip(batch.column(c.ALT_TEXT.name).to_pylist(), mask, strict=True)]
-        scores: list[float | None] = [None] * len(batch)
-        models: list[str | None] = [None] * len(batch)
-        vectors: list[Sequence[float] | None] = []
-        for spec in self.specs:
-            texts = spec.readable(waiting, languages)
-            wanted = mask if not vectors else np.array([bool(text) for text in texts], np.bool_)
-            found = self._vectors(batch, wanted, spec)
-            vectors = vectors or found
-            for row, score in enumerate(score_vectors(found, texts, loaded(spec).embed_texts) if wanted.any() else ()):
-                if score is not None:
-                    scores[row], models[row] = score, spec.name
-            waiting = [None if text is not None else other for text, other in zip(texts, waiting, strict=True)]
-        unscored = ["language" if text else None for text in waiting]
-        columns = {c.CLIP_SCORE: scores, c.CLIP_MODEL: models, c.UNSCORED: unscored, c.IMAGE_EMBEDDING: vectors}
-        return set_columns(batch, {field.name: pa.array(values, field.type) for field, values in columns.items()})
+        """Return the rows of ``batch`` with the columns of ``schemas.records.SCORES``; a text that no model reads has no score.
 
-    def _vectors(self, batch: pa.RecordBatch, mask: npt.NDArray[np.bool_], spec: EmbedderSpec) -> list[Sequence[float] | None]:
+        Vectors and scores that the input brought along, by a model of that name, are taken as they are.
+        """
+        mask, first = under_way(batch), self.specs[0]
+        vectors = self._vectors(batch, mask, first, _brought_vectors(batch, first.name))
+        scored = _brought_scores(batch, [spec.name for spec in self.specs])
+        texts = batch.column(c.ALT_TEXT.name).to_pylist()
+        waiting = [text if live and not done else None for text, live, done in zip(texts, mask, scored, strict=True)]
+        for spec in self.specs:
+            read = spec.readable(waiting, batch.column(c.LANGUAGE.name).to_pylist())
+            images = vectors if spec is first else self._vectors(batch, np.array([bool(text) for text in read], np.bool_), spec)
+            scores = score_vectors(images, read, lambda words, spec=spec: loaded(spec).embed_texts(words))
+            scored = [done if score is None else (score, spec.name) for done, score in zip(scored, scores, strict=True)]
+            waiting = [None if ours else text for text, ours in zip(waiting, read, strict=True)]
+        return set_columns(batch, _columns(mask, vectors, first.name, scored, waiting), SCORED)
+
+    def _vectors(
+        self, batch: pa.RecordBatch, mask: npt.NDArray[np.bool_], spec: EmbedderSpec, brought: Sequence[Vector | None] = ()
+    ) -> list[Vector | None]:
         """Return a unit vector, shape (d,), for each row of ``mask``, rounded so that no last bit tells of its neighbours."""
-        encoded = (found.data for found in images_of(batch, mask, batch.schema.metadata[ABOUT].decode()))
-        vectors: list[Sequence[float] | None] = [None] * len(batch)
-        found = loaded(spec).embed_encoded(encoded, partial(_decode, replace(self.decoder, scale=spec.scale))) if mask.any() else ()
-        for row, vector in zip(np.flatnonzero(mask), found, strict=True):
+        vectors = list(brought) or [None] * len(batch)
+        wanted = mask & np.array([vector is None for vector in vectors], np.bool_)
+        encoded = (found.data for found in images_of(batch, wanted, batch.schema.metadata[ABOUT].decode()))
+        made = loaded(spec).embed_encoded(encoded, partial(_decode, replace(self.decoder, scale=spec.scale))) if wanted.any() else ()
+        for row, vector in zip(np.flatnonzero(wanted), made, strict=True):
             if isinstance(vector, Failure):
                 raise EnvironmentFault(f"row {row} was decoded when it was annotated, and is not now: {vector.error}; run it again")
             vectors[row] = vector.round(VECTOR_DECIMALS).tolist()
         return vectors
+
+
+def _brought_vectors(batch: pa.RecordBatch, model: str) -> list[Vector | None]:
+    """Return the vectors of ``model`` that the input brought along."""
+    rows = zip(batch.column(c.IMAGE_EMBEDDING.name).to_pylist(), batch.column(c.EMBEDDING_MODEL.name).to_pylist(), strict=True)
+    return [vector if by == model else None for vector, by in rows]
+
+
+def _brought_scores(batch: pa.RecordBatch, models: Sequence[str]) -> list[tuple[float, str] | None]:
+    """Return the scores by one of ``models`` that the input brought along, each with its model."""
+    rows = zip(batch.column(c.CLIP_SCORE.name).to_pylist(), batch.column(c.CLIP_MODEL.name).to_pylist(), strict=True)
+    return [(score, by) if score is not None and by in models else None for score, by in rows]
+
+
+def _columns(
+    mask: npt.NDArray[np.bool_],
+    vectors: Sequence[Vector | None],
+    model: str,
+    scored: Sequence[tuple[float, str] | None],
+    waiting: Sequence[str | None],
+) -> dict[str, pa.Array]:
+    """Return the columns of ``schemas.records.SCORES``, null for rows that are not under way."""
+    rows = list(zip(mask, vectors, scored, waiting, strict=True))
+    columns: dict[pa.Field, list[Any]] = {
+        c.CLIP_SCORE: [done[0] if live and done else None for live, _, done, _ in rows],
+        c.CLIP_MODEL: [done[1] if live and done else None for live, _, done, _ in rows],
+        c.UNSCORED: ["language" if text else None for *_, text in rows],
+        c.IMAGE_EMBEDDING: [vector if live else None for live, vector, *_ in rows],
+        c.EMBEDDING_MODEL: [model if live and vector is not None else None for live, vector, *_ in rows],
+    }
+    return {field.name: pa.array(values, field.type) for field, values in columns.items()}
 
 
 def _decode(decoder: Decoder, data: bytes) -> Pixels | Failure:
@@ -111,9 +144,9 @@ def open_scored(key: str, annotations: str, folder: str | None) -> pa.RecordBatc
 
 
 def with_scores(batch: pa.RecordBatch, key: str, folder: str | None) -> pa.RecordBatch:
-    """Return ``batch``, annotations of the split ``key``, with its scores: null ones where ``folder`` is, as no embedder was asked for."""
+    """Return ``batch``, annotations of the split ``key``, with its scores; where ``folder`` is null, with those that the input brought."""
     if folder is None:
-        return set_columns(batch, {field.name: pa.nulls(len(batch), field.type) for field in SCORES}, SCORED)
+        return batch
     path = fragments.find(folder, key)
     if path is None:
         raise EnvironmentFault(f"no scores of split {key} in {folder}: they were removed during the run; run the same command again")

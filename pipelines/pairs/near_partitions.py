@@ -24,6 +24,7 @@ from schemas import columns as c
 from schemas.batches import take_rows, undocumented
 from schemas.exits import EnvironmentFault
 from schemas.protocols import NearDuplicates
+from schemas.records import TWINS
 
 PLACE, CLUSTER = "place", "cluster"
 SIGNALS, PAIRS, LABELS = "signals", "pairs", "labels"
@@ -145,12 +146,10 @@ def members(split: tuple[str, Mapping[str, Iterable[bytes]]], signals: Signals) 
     clusters = {row: cluster for part in labels for row, cluster in zip(*(column.to_pylist() for column in part.columns), strict=True)}
     rows = sorted(clusters)
     batch, twins = (whole.take(pa.array(rows, pa.int32())) for whole in (signals.of(verdict), verdict))
-    texts, others, counts, merged = (
-        part.column(f.name).to_pylist()
-        for part, f in ((batch, c.ALT_TEXT), (twins, c.ALT_TEXTS), (twins, c.ALT_TEXT_COUNT), (twins, c.DUPLICATE_COUNT))
-    )
-    for row, text, known, count, duplicate_count, rank in zip(rows, texts, others, counts, merged, quality(batch), strict=True):
-        yield clusters[row].hex(), Member(split_id, row, text, rank, tuple(known or ())[1:], count or 1, duplicate_count or 0)
+    texts = batch.column(c.ALT_TEXT.name).to_pylist()
+    about = zip(rows, texts, quality(batch), *(twins.column(field.name).to_pylist() for field in TWINS), strict=True)
+    for row, *known in about:
+        yield clusters[row].hex(), duplicates.member(split_id, row, *known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -40,6 +40,8 @@ class Card:
     source: str
     thumbnail: str | None
     """JPEG as base64, None where there is no image to show."""
+    notes: tuple[tuple[str, str], ...]
+    """What was measured, in small print: a name and what is said of it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Pages:
 
     def _card(self, row: dict[str, Any]) -> Card:
         place = f"{row['split_id']}:{row['row']}"
-        return Card(place, row["alt_text"] or "", row.get("caption"), row["exit"], _why(row), _source(row), self._thumbnail(_image(row)))
+        said = row["alt_text"] or "", row.get("caption"), row["exit"], _why(row), _source(row)
+        return Card(place, *said, self._thumbnail(_image(row)), tuple(_notes(row)))
 
     def _thumbnail(self, data: bytes | None) -> str | None:
         decoded = None if data is None else decode(data, max_pixels=self.job.decode.max_pixels, scale=THUMBNAIL)
@@ -118,6 +121,18 @@ def _image(row: dict[str, Any]) -> bytes | None:
         return None if row["exit"] == DEAD else next(fetch(*place))
     except OSError:
         return None
+
+
+def _notes(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what scores, names and added words say of ``row``, where there is anything; a ledger may lack the columns."""
+    for name, label in (("clip_score", "alt text fits"), ("caption_clip_score", "caption fits")):
+        if (score := row.get(name)) is not None:
+            yield label, f"{score:.4f}" + (f" by {row['clip_model']}" if row.get("clip_model") else "")
+    for name in ("names_lost", "names_added", "words_added", "words_seen"):
+        if found := row.get(name):
+            yield name.replace("_", " "), ", ".join(found)
+    if row.get("echo"):
+        yield "echo", "adds no word"
 
 
 def _source(row: dict[str, Any]) -> str:

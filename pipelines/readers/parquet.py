@@ -21,6 +21,7 @@ from pipelines.readers.parquet_columns import IMAGE, WORDS, Column, ParquetColum
 from pipelines.readers.samples import MAX_FILE_BYTES, NO_WORDS, Damage, Sample, Words, words_of
 from pipelines.spine.storage import open_file
 from schemas.protocols import Failure
+from schemas.records import CARRIED
 
 SUFFIX = ".parquet"
 _BATCH_ROWS, _BATCH_BYTES, _STREAM_BYTES = 32, 2**24, 2**22
@@ -228,6 +229,7 @@ def _sample(path: str, member: str, cells: Any, chosen: Mapping[str, Column], co
         name=member,
         words=words if isinstance(words, Words) else NO_WORDS,
         image=image if failure is None else Failure(failure.reason, f"{path}, {member}: {failure.error}"),
+        carried={} if isinstance(cells, str) else {about.name: cells[about.name] for about in CARRIED if about.name in cells},
     )
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.types as is_
 
 from schemas.exits import EnvironmentFault
+from schemas.records import CARRIED
 
 IMAGE = "image"
 WORDS = ("alt_text", "url", "license")
@@ -52,8 +53,11 @@ class Column(NamedTuple):
 
 
 def choose(path: str, schema: pa.Schema, columns: ParquetColumns) -> dict[str, Column]:
-    """Return the column of each role that has one in the file ``path``; raises ``EnvironmentFault`` with the columns that are there."""
-    chosen: dict[str, Column] = {}
+    """Return the column of each role that has one in the file ``path``, and under their own names those of an earlier run of ours.
+
+    Raises ``EnvironmentFault`` with the columns that are there.
+    """
+    chosen = {field.name: Column(field.name, field.type) for field in CARRIED if _is_there(schema, field)}
     for role, usual in _USUAL.items():
         named: str | None = getattr(columns, role)
         fitting = [found for name in ((named,) if named else usual) if (found := _fitting(schema, role, name))]
@@ -80,6 +84,11 @@ def image_column(path: str, schema: pa.Schema, name: str) -> Column:
 def text_column(schema: pa.Schema, name: str) -> Column | None:
     """Return the column ``name`` if it holds text, which is read as bytes, and None otherwise."""
     return _fitting(schema, WORDS[0], name)
+
+
+def _is_there(schema: pa.Schema, field: pa.Field) -> bool:
+    at = schema.get_field_index(field.name)
+    return at >= 0 and schema.field(at).type == field.type
 
 
 def _fitting(schema: pa.Schema, role: str, name: str) -> Column | None:

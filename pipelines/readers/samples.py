@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import xxhash
 
 from schemas.batches import image_column
 from schemas.protocols import Failure
+from schemas.records import CARRIED
 
 IMAGE_SUFFIXES = frozenset(
     (
@@ -79,6 +80,8 @@ class Sample:
     name: str
     words: Words
     image: bytes | Failure
+    carried: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What an earlier run found out of it, by column of ``schemas.records.CARRIED``."""
 
 
 def columns_of(samples: Sequence[Sample], corpus: str, source_license: str) -> dict[str, pa.Array | Sequence[Any]]:
@@ -97,6 +100,7 @@ def columns_of(samples: Sequence[Sample], corpus: str, source_license: str) -> d
         "url": [found.url for found in words],
         "image": image_column(images, [sample.name for sample in samples]),
         "alt_text": [found.alt_text for found in words],
+        **{about.name: [sample.carried.get(about.name) for sample in samples] for about in CARRIED},
         "reason": [failure and failure.reason for failure in failures],
         "error": [failure and failure.error for failure in failures],
     }

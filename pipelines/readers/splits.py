@@ -22,7 +22,7 @@ from schemas.exits import EnvironmentFault
 from schemas.protocols import Failure
 from schemas.records import IMAGE_TEXT
 
-VERSION = 1
+VERSION = 2
 """Step version: part of the identity of what is read."""
 TAR, FOLDER, PARQUET = "tar", "folder", "parquet"
 READ = pa.schema([*IMAGE_TEXT, c.REASON, c.ERROR])

@@ -99,7 +99,7 @@ def has_letter(text: str) -> bool:
 
 def without_tags(answer: str) -> str:
     """Return what is left when a thought that is closed, and a pair of tags around all the rest, are taken away."""
-    if answer.count("</think>") == 1 and answer.find("<think>") <= answer.find("</think>"):
+    if answer.count("</think>") == 1 and "<think>" not in answer.strip()[1:]:
         answer = answer.split("</think>")[1]
     for opening, closing in (("<answer>", "</answer>"), ("<|begin_of_box|>", "<|end_of_box|>")):
         bare = answer.strip()
