@@ -1,12 +1,14 @@
-# One command each: `make demo`, `make test`, `make test-serving`, `make doctor`. Everything they need is installed on the first call.
+# One command each: `make demo`, `make demo-captions`, `make test`, `make test-serving`, `make doctor`. Everything they need is installed on the first call.
 PYTHON ?= python3
 PIP_FLAGS ?=
 BIN := .venv/bin
 CACHE ?= $(HOME)/.cache/glmv-curation
 export GLMV_CACHE := $(CACHE)
+# The lists that jobs.vocabulary builds the vocabulary of.
+VOCABULARY := wordnet wordfreq geonames thuocl jieba
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env demo test test-serving check doctor bench docs lock lock-serving clean
+.PHONY: env demo demo-captions test test-serving check doctor bench docs lock lock-serving clean
 
 env: .venv/ready
 
@@ -22,8 +24,17 @@ demo: env
 	$(BIN)/python -m jobs.demo_corpus $(CACHE)/demo-pool
 	$(BIN)/python -m pipelines.recaption --job=jobs/recaption/demo.yaml --input=$(CACHE)/demo-pool
 
+demo-captions: env
+	$(BIN)/python -m jobs.fetch efficientnet museum lid minilm $(VOCABULARY)
+	$(BIN)/python -m jobs.vocabulary
+	$(BIN)/python -m jobs.curation_corpus $(CACHE)/curation-pool
+	$(BIN)/python -m pipelines.captions --job=jobs/captions/demo.yaml --input=$(CACHE)/curation-pool > $(CACHE)/curation-demo.txt
+	cat $(CACHE)/curation-demo.txt
+	$(BIN)/python -m jobs.planted "$$(sed -n 's|^look  *\(.*\)/look.html$$|\1|p' $(CACHE)/curation-demo.txt)" $(CACHE)/curation-pool.labels.jsonl
+
 test: env check
-	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm geonames thuocl jieba wordfreq wordnet
+	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm $(VOCABULARY)
+	$(BIN)/python -m jobs.vocabulary
 	test -x /usr/bin/chromium || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 

@@ -18,6 +18,8 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +87,14 @@ class Photograph:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample of the pool before it has a key: null ``image`` is a sample without one, null ``planted`` a good one."""
+    """One sample of a pool before it has a key: null ``image`` is a sample without one, null ``planted`` a good one."""
 
     image: bytes | None
     alt_text: str
     planted: str | None
     facts: Mapping[str, Any] | None = None
+    like: int | None = None
+    """The ``objectID`` that it shares with the samples it is to be merged with; no part of the pool."""
 
 
 def build(out: Path, museum: Path) -> dict[str, int]:
@@ -99,15 +103,20 @@ def build(out: Path, museum: Path) -> dict[str, int]:
     A pool that is there and the same is left alone, another one is replaced as a whole. Raises ``EnvironmentFault`` where
     ``out`` holds anything that is no pool.
     """
-    _refuse_other_content(out)
     samples = list(make_samples(read_museum(museum)))
+    put(samples, out)
+    return dict(Counter(sample.planted or GOOD for sample in samples))
+
+
+def put(samples: Sequence[Sample], out: Path) -> None:
+    """Write ``samples`` as a pool to the folder ``out``, as ``build`` does."""
+    _refuse_other_content(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
         made = Path(folder) / "made"
         made.mkdir()
         _write(samples, made)
         _put_in_place(made, out, Path(folder) / "replaced")
-    return dict(Counter(sample.planted or GOOD for sample in samples))
 
 
 def read_museum(archive: Path) -> list[Photograph]:
@@ -127,72 +136,82 @@ def _is_good(photograph: Photograph) -> bool:
 
 def make_samples(photographs: Sequence[Photograph]) -> Iterator[Sample]:
     """Yield the samples of the pool: the good ones and their twins from one part of the museum, the other faults from the rest."""
-    good = _spread(photographs, PHOTOGRAPHS)
-    rest = iter(_spread([photograph for photograph in photographs if photograph not in good], 26))
+    good = spread(photographs, PHOTOGRAPHS)
+    rest = iter(spread([photograph for photograph in photographs if photograph not in good], 26))
     for place, photograph in enumerate(good):
-        yield Sample(photograph.image, _web_alt_text(photograph, place), None, photograph.facts)
+        yield Sample(photograph.image, web_alt_text(photograph, place), None, photograph.facts)
     for photograph in good[::5]:
-        yield Sample(photograph.image, _template("{object}, {department}: {tags}", photograph), "twin", photograph.facts)
+        yield Sample(photograph.image, filled("{object}, {department}: {tags}", photograph), "twin", photograph.facts)
     for place, photograph in zip(range(8), rest, strict=False):
-        yield Sample(_thumbnail(photograph.image), _web_alt_text(photograph, place), "thumbnail", photograph.facts)
+        yield Sample(thumbnail(photograph.image), web_alt_text(photograph, place), "thumbnail", photograph.facts)
     for place, photograph in zip(range(6), rest, strict=False):
-        yield Sample(_strip(photograph.image), _web_alt_text(photograph, place), "strip", photograph.facts)
+        yield Sample(strip(photograph.image), web_alt_text(photograph, place), "strip", photograph.facts)
     for template, photograph in zip(SAY_NOTHING, rest, strict=False):
-        yield Sample(photograph.image, _template(template, photograph), "says nothing", photograph.facts)
+        yield Sample(photograph.image, filled(template, photograph), "says nothing", photograph.facts)
     for place, photograph in zip(range(4), rest, strict=False):
-        yield Sample(photograph.image[: len(photograph.image) * 2 // 5], _web_alt_text(photograph, place), "truncated", photograph.facts)
+        yield Sample(photograph.image[: len(photograph.image) * 2 // 5], web_alt_text(photograph, place), "truncated", photograph.facts)
     yield from _without_museum()
 
 
 def _without_museum() -> Iterator[Sample]:
     for colour, alt_text in PLACEHOLDERS:
-        yield Sample(_jpeg(Image.new("RGB", (640, 480), colour)), alt_text, "solid colour")
+        yield Sample(jpeg(Image.new("RGB", (640, 480), colour)), alt_text, "solid colour")
     for alt_text in ("Autumn landscape with a river and two boats", "Portrait of a lady in a green dress"):
         yield Sample(ERROR_PAGE, alt_text, "error page")
         yield Sample(b"", alt_text, "zero bytes")
     yield Sample(None, "View of a harbour in the morning", "no image")
 
 
-def _spread(photographs: Sequence[Photograph], count: int) -> list[Photograph]:
+def spread(photographs: Sequence[Photograph], count: int) -> list[Photograph]:
     """Return ``count`` of ``photographs`` at even distances."""
     return [photographs[place * len(photographs) // count] for place in range(count)]
 
 
-def _web_alt_text(photograph: Photograph, place: int) -> str:
-    alt_text = _template(JOINS[place % len(JOINS)], photograph)
-    return _template(NOISE[place // 3 % len(NOISE)], photograph, alt=alt_text) if place % 3 == 1 else alt_text
+def web_alt_text(photograph: Photograph, place: int) -> str:
+    """Return an alt text for ``photograph`` as web pages have them; ``place`` says which join of facts, and whether there is noise."""
+    alt_text = filled(JOINS[place % len(JOINS)], photograph)
+    return filled(NOISE[place // 3 % len(NOISE)], photograph, alt=alt_text) if place % 3 == 1 else alt_text
 
 
-def _template(template: str, photograph: Photograph, **more: str) -> str:
+def filled(template: str, photograph: Photograph, **more: str) -> str:
+    """Return ``template`` with the words of ``photograph`` in their places."""
     return template.format(**photograph.words, **more)
 
 
-def _thumbnail(image: bytes) -> bytes:
+def thumbnail(image: bytes) -> bytes:
+    """Return ``image`` with 160 pixels on its longer side."""
     small = Image.open(io.BytesIO(image)).convert("RGB")
     small.thumbnail((160, 160))
-    return _jpeg(small)
+    return jpeg(small)
 
 
-def _strip(image: bytes) -> bytes:
+def strip(image: bytes) -> bytes:
     """Return a banner of 960 x 240 pixels, cut from the middle of ``image``."""
     whole = Image.open(io.BytesIO(image)).convert("RGB")
     top = (whole.height - whole.width / 4) / 2
-    return _jpeg(whole.resize((960, 240), box=(0, top, whole.width, top + whole.width / 4)))
+    return jpeg(whole.resize((960, 240), box=(0, top, whole.width, top + whole.width / 4)))
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def jpeg(image: Image.Image, quality: int = 85) -> bytes:
+    """Return ``image`` as the bytes of a JPEG."""
     data = io.BytesIO()
-    image.save(data, "JPEG", quality=85)
+    image.save(data, "JPEG", quality=quality)
     return data.getvalue()
 
 
-def _write(samples: Sequence[Sample], folder: Path) -> None:
-    """Write ``samples`` into the shards below ``folder``, mixed by a hash of their content as a crawl would mix them."""
+def keyed(samples: Sequence[Sample]) -> Iterator[tuple[str, str, Sample]]:
+    """Yield ``samples`` with shard and key, in the order of the pool: mixed by a hash of their content as a crawl would mix them."""
     mixed = sorted(samples, key=lambda sample: hashlib.blake2b((sample.image or b"") + sample.alt_text.encode()).digest())
     for shard, name in enumerate(SHARDS):
+        yield from ((name, f"{shard:05d}{index:04d}", sample) for index, sample in enumerate(mixed[shard :: len(SHARDS)]))
+
+
+def _write(samples: Sequence[Sample], folder: Path) -> None:
+    """Write ``samples`` into the shards below ``folder``."""
+    for name, placed in groupby(keyed(samples), key=itemgetter(0)):
         with tarfile.open(folder / name, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for index, sample in enumerate(mixed[shard :: len(SHARDS)]):
-                for ending, data in _members(f"{shard:05d}{index:04d}", sample):
+            for _, key, sample in placed:
+                for ending, data in _members(key, sample):
                     member = tarfile.TarInfo(ending)
                     member.size = len(data)
                     tar.addfile(member, io.BytesIO(data))

@@ -27,6 +27,10 @@ OK, WARN, MISSING = "ok", "warn", "missing"
 GIB = 2**30
 LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+VOCABULARY = "vocabulary.txt"
+"""``filters.vocabulary.BUILT``, which stands among imports that a doctor does without."""
+WORD_LISTS = ("wordnet", "wordfreq", "geonames", "thuocl", "jieba")
+"""``jobs.vocabulary.LISTS``, likewise."""
 OWN_IMPORTS = ("PIL", "httpx", "numpy", "pyarrow")
 """What the checks below the packages import themselves."""
 
@@ -75,6 +79,7 @@ def _with_libraries(endpoint: str | None, needs: Needs) -> Iterator[Check]:
     for entry in TABLE.values():
         yield weights(entry, cache_dir(), needed=endpoint is None and entry.name in ("qwen", "efficientnet", "imagenet"))
     yield demo_corpus(cache_dir() / POOL)
+    yield vocabulary(cache_dir())
     yield disk(cache_dir(), needs)
     yield machine(memory_bytes(), os.cpu_count() or 1, needs)
     yield chromium()
@@ -144,6 +149,15 @@ def demo_corpus(pool: Path) -> Check:
     if all((pool / shard).is_file() for shard in SHARDS):
         return Check("demo corpus", OK, str(pool))
     return Check("demo corpus", WARN, f"none at {pool}", f"{sys.executable} -m jobs.fetch museum && {sys.executable} -m jobs.demo_corpus")
+
+
+def vocabulary(cache: Path) -> Check:
+    """Whether the vocabulary of concepts has been built; its own module is not asked, since it loads the matcher."""
+    path = cache / VOCABULARY
+    if path.is_file():
+        return Check("vocabulary", OK, str(path))
+    mend = f"{sys.executable} -m jobs.fetch {' '.join(WORD_LISTS)} && {sys.executable} -m jobs.vocabulary"
+    return Check("vocabulary", WARN, f"no {path}; caption curation balances concepts by it", mend)
 
 
 def disk(folder: Path, needs: Needs) -> Check:

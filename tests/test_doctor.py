@@ -13,8 +13,10 @@ from threading import Thread
 
 import pytest
 
+from filters.vocabulary import BUILT
 from jobs import doctor
 from jobs.doctor import MISSING, OK, WARN, Check, Needs
+from jobs.vocabulary import LISTS
 from schemas.weights import CACHE_VARIABLE, TABLE
 
 NUMPY = metadata.version("numpy")
@@ -111,6 +113,14 @@ def test_the_demo_corpus_is_two_shards(tmp_path: Path) -> None:
     assert "jobs.demo_corpus" in doctor.demo_corpus(tmp_path).mend
     (tmp_path / "00001.tar").touch()
     assert doctor.demo_corpus(tmp_path).state == OK
+
+
+def test_the_vocabulary_is_a_file_in_the_cache_and_the_command_that_builds_it_is_named(tmp_path: Path) -> None:
+    absent = doctor.vocabulary(tmp_path)
+    assert (absent.state, absent.detail.split(";")[0]) == (WARN, f"no {tmp_path / BUILT}")
+    assert absent.mend == f"{sys.executable} -m jobs.fetch {' '.join(LISTS)} && {sys.executable} -m jobs.vocabulary"
+    (tmp_path / BUILT).touch()
+    assert doctor.vocabulary(tmp_path) == Check("vocabulary", OK, str(tmp_path / BUILT))
 
 
 def test_the_disk_of_a_folder_that_is_not_there_yet_is_looked_at(tmp_path: Path) -> None:
