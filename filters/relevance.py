@@ -63,10 +63,10 @@ class Relevance:
             raise ValueError(
                 f"no threshold is calibrated for {self.model}, and those of {', '.join(THRESHOLDS)} are of no use to it; measure one "
                 f"on your pairs: python -m jobs.calibrate --input POOL --model {self.model} (with --weights FILE if they lie in one), "
-                "then set relevance.min_score to what it proposes"
+                "then set clip.min_score to what it proposes"
             )
         if self.min_score is not None and not -1 <= self.min_score <= 1:
-            raise ValueError(f"relevance.min_score is a cosine, expected -1 to 1, found {self.min_score}")
+            raise ValueError(f"clip.min_score is a cosine, expected -1 to 1, found {self.min_score}")
         if self.score not in (c.CLIP_SCORE.name, c.CAPTION_CLIP_SCORE.name):
             raise ValueError(f"relevance.score is {c.CLIP_SCORE.name} or {c.CAPTION_CLIP_SCORE.name}, found {self.score!r}")
 

@@ -129,8 +129,8 @@ def report(model: str, matched: Scores, mismatched: Scores, proposed: float, rul
         mark = "  <- proposed" if least == proposed else ""
         yield f"{least:9.4f}  {(matched >= least).mean():12.1%}  {(mismatched >= least).mean():15.1%}{mark}"
     yield f"proposed: {proposed:.4f}, {rule} (ours)"
-    yield f"    --set relevance.model={model} --set relevance.min_score={proposed:.4f}"
-    yield f"relevance:\n  model: {model}\n  min_score: {proposed:.4f}"
+    yield f"    --set clip.min_score={proposed:.4f}    # beside the embedder {model}"
+    yield f"clip:\n  min_score: {proposed:.4f}"
 
 
 def spec_of(model: str, weights: str | None) -> ConseSpec | ClipSpec:

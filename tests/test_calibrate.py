@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from filters.relevance import THRESHOLDS
 from jobs import calibrate
 from jobs.fetch import fetch, wanted
+from pipelines.recaption.job import Job
+from pipelines.spine import config
 from schemas.weights import cache_dir, path_of
 from tests.images import photo, sample, write_folder, write_tar
 
@@ -104,14 +106,14 @@ def test_the_command_measures_a_real_pool_and_proposes_what_its_rule_says(museum
     table = [re.findall(r"-?[\d.]+", line) for line in printed.splitlines() if "%" in line and "proposed:" not in line]
     kept = [(float(least), float(matched), float(mismatched)) for least, matched, mismatched in table]
     assert kept == sorted(kept, key=lambda row: (row[0], -row[1], -row[2]))
-    proposed = re.search(
-        r"--set relevance\.model=conse --set relevance\.min_score=(-?[\d.]+)\nrelevance:\n  model: conse\n  min_score: (\S+)\n", printed
-    )
+    proposed = re.search(r"--set (clip\.min_score=-?[\d.]+) .*\n(clip:\n  min_score: \S+)\n", printed)
     assert proposed is not None
-    assert proposed[1] == proposed[2]
-    (row,) = [row for row in kept if row[0] == float(proposed[1])]
+    by_flag, by_file = config.override({}, [proposed[1]]), config.read_yaml(proposed[2], "printed")
+    assert by_flag == by_file
+    least = config.build(Job, by_flag).clip.min_score
+    (row,) = [row for row in kept if row[0] == least]
     assert row[2] <= 5.0 < row[1]
-    assert float(proposed[1]) == pytest.approx(THRESHOLDS["conse"].min_score, abs=0.05)
+    assert least == pytest.approx(THRESHOLDS["conse"].min_score, abs=0.05)
 
 
 def test_a_pool_that_is_too_small_or_absent_ends_with_the_reason(

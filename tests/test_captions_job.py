@@ -21,6 +21,7 @@ from PIL import Image
 
 from filters import signals
 from jobs import fetch
+from pipelines.captions import difference
 from pipelines.captions.launch import main
 from pipelines.pairs import annotate
 from schemas import records
@@ -212,6 +213,7 @@ def test_the_card_says_what_samples_went_through_and_what_is_off(ran: Ran):
         f"{curating.BALANCE}: ConceptBalance(",
     ):
         assert f"- {step}" in card
+    assert "- Drop alt texts that do not fit their image: off" in card
     for off in ("Language", "Sexual content", "Faces", "Blocklist"):
         assert f"- {off}: off, nothing was left out for it." in card
     assert "- Personal data: dropped for card_number, email, phone in alt_text." in card
@@ -329,6 +331,11 @@ def test_another_threshold_decides_again_and_tells_what_it_changed(
     came, went = kept_now - kept_before, kept_before - kept_now
     assert went, "fewer of the common ones stay"
     assert came, "a small picture of something rare stays"
+    assert difference.main([str(old), str(new)]) == 0
+    assert capsys.readouterr().out in said + "\n"
+    with pytest.raises(SystemExit):
+        difference.main([str(old), str(new.parent)])
+    assert "is no finished run" in capsys.readouterr().err
     lines = said.splitlines()
     assert f"against {old}: {len(kept_before & kept_now):,} samples kept by both" in lines
     changes = [(came, left_before, "kept now", "which had left by"), (went, left_now, "left now", "which had been kept, by")]
@@ -420,7 +427,7 @@ def test_a_text_that_the_embedder_does_not_read_has_no_score_and_is_not_judged(t
     texts = [CHINESE, "An old church in the middle of a village", "A small boat on the river at dawn"]
     images.write_tar(tmp_path / "pool.tar", [{"jpg": curating.picture(n), "txt": text} for n, text in enumerate(texts)])
     off = [f"--set={name}=null" for name in ("near_image", "near_text", "balance")]
-    flags = [f"--input={tmp_path / 'pool.tar'}", f"--output={tmp_path / 'out'}", *off, "--set=embedder={}", "--set=relevance.min_score=1"]
+    flags = [f"--input={tmp_path / 'pool.tar'}", f"--output={tmp_path / 'out'}", *off, "--set=embedder={}", "--set=clip.min_score=1"]
     assert main(flags) == 0
     found = {row["alt_text"]: row for row in ledger(curating.run_folder(tmp_path / "out"))}
     chinese = found.pop(CHINESE)

@@ -23,7 +23,7 @@ CAPTIONS = {
 }
 
 
-LENIENT = ("--set=relevance.min_score=-1", "--set=relevance.min_caption_score=-1")
+LENIENT = ("--set=clip.min_score=-1", "--set=clip.min_caption_score=-1", "--set=enrichment.drop_unsupported=false")
 CHINESE = "山村的清晨, 绿树环绕"
 
 
@@ -114,9 +114,9 @@ def test_another_threshold_reads_the_stored_scores_and_embeds_nothing(ran: Ran, 
     assert before
     (weakest,) = jobs.query(ran.run, "select max(clip_score) from ledger")[0]
     monkeypatch.setenv("GLMV_CACHE", str(tmp_path / "no weights here"))
-    done = jobs.run(*ran.flags, f"--set=relevance.min_score={weakest + 0.01:.4f}", "--set=facts=null", "--limit=6", "--dry_run")
+    done = jobs.run(*ran.flags, f"--set=clip.min_score={weakest + 0.01:.4f}", "--set=facts=null", "--limit=6", "--dry_run")
     assert "model calls" in done.stdout
-    run = ran.new_run(f"--set=relevance.min_score={weakest + 0.01:.4f}", "--set=facts=null")
+    run = ran.new_run(f"--set=clip.min_score={weakest + 0.01:.4f}", "--set=facts=null")
     assert jobs.tree(ran.output / "embed") == before
     assert len(ran.server.alt_texts) == asked
     assert jobs.query(run, "select count(*) from ledger where reason = 'irrelevant' and value < threshold") == [(6,)]
@@ -124,5 +124,5 @@ def test_another_threshold_reads_the_stored_scores_and_embeds_nothing(ran: Ran, 
 
 def test_a_model_without_a_threshold_is_refused_with_the_command_that_measures_one(ran: Ran):
     refused = jobs.run(*ran.flags, "--set=embedder={model: ViT-L-14, pretrained: openai}", status=2)
-    assert "refused: 'relevance': no threshold is calibrated for ViT-L-14/openai" in refused.stderr
+    assert "refused: 'clip': no threshold is calibrated for ViT-L-14/openai" in refused.stderr
     assert "python -m jobs.calibrate" in refused.stderr

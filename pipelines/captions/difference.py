@@ -1,5 +1,6 @@
 """What another threshold changed: the kept sets of two runs over one input, held against each other by their ledgers."""
 
+import argparse
 import json
 import os
 from collections import Counter
@@ -7,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipelines.spine import storage
-from pipelines.spine.commit import MANIFEST
+from pipelines.spine.commit import MANIFEST, read_manifest
 from schemas import columns as c
 from schemas.exits import KEPT
 
@@ -27,7 +28,7 @@ class Change(NamedTuple):
 def latest(runs: str, source: str, but: str) -> str | None:
     """Return the run below the local folder ``runs`` that was finished last over the input ``source``, other than ``but``; None for none.
 
-    On an object store no earlier run is sought: name both to ``python -m pipelines.captions.difference``.
+    On an object store no earlier run is sought: name both to ``python -m pipelines.captions.difference BEFORE AFTER``.
     """
     if not storage.is_local(runs) or not os.path.isdir(runs):
         return None
@@ -70,3 +71,20 @@ def _exits(run: str) -> Mapping[tuple[str, int], Change | None]:
 def _of(rows: Mapping[str, list[Any]]) -> Iterator[tuple[tuple[str, int], Change | None]]:
     for split_id, row, door, step, reason, sample_id in zip(*rows.values(), strict=True):
         yield (split_id, row), None if door == KEPT else Change(step, reason, sample_id or f"{split_id}:{row}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print how the kept sets of two finished runs differ."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("before", help="folder of a finished run")
+    parser.add_argument("after", help="folder of another over the same input")
+    runs = parser.parse_args(argv)
+    for run in (runs.before, runs.after):
+        if read_manifest(run) is None:
+            parser.error(f"{run} is no finished run: expected {MANIFEST} in it")
+    print(table(runs.before, runs.after))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

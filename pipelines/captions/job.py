@@ -55,7 +55,7 @@ class Job:
     """``text`` is set by the step."""
     not_safe: NotSafe = field(default_factory=NotSafe)
     faces: Faces = field(default_factory=Faces)
-    relevance: RelevanceLimits = field(default_factory=RelevanceLimits)
+    clip: RelevanceLimits = field(default_factory=RelevanceLimits)
     near_image: NearImage | None = field(default_factory=NearImage)
     """Which images are nearly the same; null merges exact duplicates alone."""
     near_text: NearText | None = field(default_factory=NearText)

@@ -66,7 +66,7 @@ def plan_run(job: Job) -> Plan:
     try:
         _ = decisions(job)
     except ValueError as error:
-        raise ConfigError(f"'relevance': {error}") from error
+        raise ConfigError(f"'clip': {error}") from error
     refuse_blind_looks(job)
     source = open_source(job.input, job.output.folder)
     vocabulary = (job.vocabulary or VocabularySpec()) if job.balance else None

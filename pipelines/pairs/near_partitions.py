@@ -28,7 +28,7 @@ from schemas.records import TWINS
 
 PLACE, CLUSTER = "place", "cluster"
 SIGNALS, PAIRS, LABELS = "signals", "pairs", "labels"
-MEMBER = tuple(field.name for field in (c.ALT_TEXT, c.WIDTH, c.HEIGHT, c.SOURCE_BYTES))
+MEMBER = tuple(field.name for field in (c.ALT_TEXT, c.WIDTH, c.HEIGHT, c.CLIP_SCORE, c.SOURCE_BYTES))
 """Annotations that a row of a cluster is told by."""
 
 

@@ -89,7 +89,7 @@ class PairJob(Protocol):  # each section is documented by its own class
     @property
     def faces(self) -> Faces: ...
     @property
-    def relevance(self) -> RelevanceLimits: ...
+    def clip(self) -> RelevanceLimits: ...
     @property
     def looks(self) -> Looks: ...
     @property
@@ -108,8 +108,8 @@ def decisions(job: PairJob) -> list[Step]:
         (job.lid, "Drop alt texts in other languages", job.language),
         (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
     ]
-    limits = (job.relevance.min_score, job.relevance.min_multilingual_score)
-    fits = [relevance(embedder, job.relevance, c.CLIP_SCORE, least) for embedder, least in zip(job.embedders, limits, strict=False)]
+    limits = (job.clip.min_score, job.clip.min_multilingual_score)
+    fits = [relevance(embedder, job.clip, c.CLIP_SCORE, least) for embedder, least in zip(job.embedders, limits, strict=False)]
     steps.append((fits, "Drop alt texts that do not fit their image", partial(_by_model, fits)))
     return [(sentence, rule) for is_on, sentence, rule in steps if is_on]
 

@@ -78,7 +78,7 @@ class Job:
     """For alt texts and captions alike: ``text`` is set by the step."""
     not_safe: NotSafe = field(default_factory=NotSafe)
     faces: Faces = field(default_factory=Faces)
-    relevance: RelevanceLimits = field(default_factory=RelevanceLimits)
+    clip: RelevanceLimits = field(default_factory=RelevanceLimits)
     captioner: CaptionerSpec = field(default_factory=CaptionerSpec)
     caption_rules: CaptionRules = field(default_factory=CaptionRules)
     facts: FactsKept | None = field(default_factory=FactsKept)
@@ -118,7 +118,7 @@ def caption_steps(job: Job) -> list[Step]:
     if job.facts:
         steps.append(("Drop captions that break a fact of their alt text", partial(_facts, job.facts, job.names)))
     if job.embedder:
-        fit = relevance(job.embedder, job.relevance, c.CAPTION_CLIP_SCORE, job.relevance.min_caption_score)
+        fit = relevance(job.embedder, job.clip, c.CAPTION_CLIP_SCORE, job.clip.min_caption_score)
         steps.append(("Drop captions that do not fit their image", partial(_fits, job.embedder, fit)))
     if job.facts:
         steps.append(("Drop captions that add only what nothing supports", partial(_enriches, job.embedder, job.enrichment)))
