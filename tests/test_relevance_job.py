@@ -23,7 +23,7 @@ CAPTIONS = {
 }
 
 
-LENIENT = ("--set=relevance.min_score=-1", "--set=relevance.min_caption_score=-1")
+LENIENT = ("--set=relevance.min_score=-1", "--set=relevance.min_caption_score=-1", "--set=enrichment.drop_unsupported=false")
 CHINESE = "山村的清晨, 绿树环绕"
 
 
