@@ -1,5 +1,6 @@
 """What the job promises of languages, personal data, added words and the mix, for texts that keep to a small grammar.
 
+It has no embedder, so that no image is asked: what evidence alone does not support is counted, and stays.
 An alt text in Latin letters is English. Evidence is what the run says that it found: which labels an image has is not judged here.
 """
 
@@ -13,7 +14,6 @@ LANGUAGE = "Drop alt texts in other languages"
 ALT_TEXT_DATA = "Drop alt texts with personal data"
 NO_CAPTION = "Drop captions that are no captions"
 CAPTION_DATA = "Drop captions with personal data"
-UNSUPPORTED = "Drop captions that add only what nothing supports"
 
 GLUE = {"a", "an", "the", "with", "and", "of", "in", "on", "by", "beside", "near", "under", "above", "behind", "to", "at", "is"}
 """All words of the grammar that carry no content."""
@@ -51,8 +51,6 @@ def outcome(alt: str, caption: str, finish: str | None, evidence: Sequence[str],
     added = content(caption) - content(alt)
     known, unknown = frozenset(added & shown), frozenset(added - shown)
     told = {"words_added": known, "words_unsupported": unknown, "enriched": bool(known), "echo": not added}
-    if unknown and not known:
-        return Outcome(UNSUPPORTED, "unsupported", None, None, **told)
     drawn = fraction(f"0:mix:{sample_id}") < share
     return Outcome(None, None, caption if drawn else alt, "recaption" if drawn else "original", **told)
 
