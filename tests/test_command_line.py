@@ -24,6 +24,7 @@ def pool(tmp_path: Path) -> Path:
         ("--direct_num_worker=2", "refused: unknown flag '--direct_num_worker=2'; did you mean '--direct_num_workers'?"),
         ("--job=nowhere.yaml", "refused: --job: no file 'nowhere.yaml'"),
         ("--set=captioner.prompt=recaptoin", "refused: 'captioner.prompt': "),
+        ("--input=/nowhere", "refused: 'input.path': no input: /nowhere is no file"),
         ("--input=nowhere", f"refused: 'input.path': no input: {jobs.ROOT}/nowhere is no file"),
     ],
 )

@@ -51,6 +51,9 @@ def list_matching(pattern: str) -> Iterator[File]:
     if not is_local(pattern):
         yield from map(_remote, match(pattern))
         return
+    if not re.search(r"[*?\[]", pattern):  # what is named is there or is not: the folder that it should lie in may be the whole disk
+        yield from [stat(pattern)] if os.path.isfile(pattern) else []
+        return
     folder = os.path.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0]) or "."
     matches = re.compile(FileSystem.translate_pattern(os.path.normpath(pattern))).match
     if os.path.isdir(folder):
