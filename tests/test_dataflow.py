@@ -454,7 +454,7 @@ def test_the_worker_image_agrees_with_what_is_locked():
 
 
 def test_the_commented_example_of_relevance_on_a_gpu_is_a_job():
-    text = re.sub(r"^# (?=gpu|embedder|relevance|enrichment|  )", "", PRESET.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^# (?=gpu|embedder|clip|enrichment|  )", "", PRESET.read_text(), flags=re.MULTILINE)
     settings = yaml.safe_load(text)
     del settings["beam"]
     job = config.build(Job, settings)

@@ -115,7 +115,7 @@ def test_each_model_has_the_threshold_of_its_own_scale() -> None:
 @pytest.mark.parametrize("model", ["ViT-L-14/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-32/mine.pt", ""])
 def test_a_model_without_a_calibrated_threshold_is_refused_with_the_command_that_measures_one(model: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"calibrated for {model},.* python -m jobs\.calibrate --input POOL --model {model} .*relevance\.min_score"
+        ValueError, match=rf"calibrated for {model},.* python -m jobs\.calibrate --input POOL --model {model} .*clip\.min_score"
     ):
         Relevance(model)
     assert Relevance(model, 0.2).threshold == 0.2
