@@ -55,7 +55,7 @@ def _row(number: int, row: int, image: bytes) -> dict[str, object]:
 
 def ours(paths: list[str], scratch: Path) -> None:
     """Compact the fragments into samples, ledger and dead letters."""
-    write_shard(ShardPlan(0, tuple(paths)), str(scratch), Layout(RECAPTIONED, LEDGER, DEAD_LETTER))
+    write_shard(ShardPlan(0, tuple(paths)), str(scratch), Layout(LEDGER, DEAD_LETTER, RECAPTIONED))
 
 
 def pyarrow_alone(paths: list[str], scratch: Path) -> None:

@@ -4,8 +4,8 @@ A backend is two objects: a small frozen *spec* (name, weights, revision), which
 identity, and the model that its ``load()`` returns, which never leaves the worker.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -28,6 +28,8 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
+    reasoning: str = ""
+    """What the server put apart from the text as its reasoning, where it does that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class ChatRequest:
     messages: Sequence[dict[str, Any]]
     key: str
     """Hash of the whole request, images by content hash: the name under which its answer is stored."""
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of this request that stand before those of the model's spec: ``seed``, ``n``, ``max_tokens``, ..."""
 
 
 class ChatModel(Protocol):
@@ -73,6 +77,10 @@ class ChatModel(Protocol):
 
     def ask(self, requests: Sequence[ChatRequest]) -> Iterable[tuple[int, Answer | Failure]]:
         """Yield (index, outcome) for every request, in the order in which they finish."""
+        ...
+
+    def sample(self, requests: Sequence[ChatRequest]) -> Iterable[tuple[int, tuple[Answer, ...] | Failure]]:
+        """Yield likewise all choices of every request: as many as its ``n``."""
         ...
 
 

@@ -51,8 +51,13 @@ MODEL = column("model", pa.string(), "model name and revision that wrote the rol
 RESPONSE = column("response", pa.string(), "the whole response as the model wrote it, tags included")
 THINKING = column("thinking", pa.string(), "the text between the think tags", source="paper 4")
 ANSWER = column("answer", pa.string(), "what the verifier judged: the text of the one box, or the whole answer where there is none")
-FORCED = column("forced", pa.bool_(), "the thought was cut at its limit and the answer asked for by a second call", source="paper 5.3")
-GUIDED = column("guided", pa.bool_(), "a grammar on the server held the model to the tags; not by its own skill")
+FORCED = column(
+    "forced",
+    pa.string(),
+    "`answer`: the thought was cut at its limit and the answer asked for by a second call; `grammar`: a grammar on the server held the "
+    "model to the tags; null where the model did all by itself",
+    source="paper 5.3",
+)
 REWARD = column("reward", pa.float32(), "what the verifier gave, rounded to 4 decimals; null where it gave no verdict", unit="0-1")
 REWARD_REASON = column("reward_reason", pa.string(), "why, in the verifier's words")
 REWARDED_BY = column("rewarded_by", pa.string(), "the rule that decided: `exact`, `number`, `math_verify`, `judge`, ...")
@@ -67,11 +72,69 @@ TIER = column("tier", pa.string(), "difficulty, of `very_easy` to `very_hard`, o
 N_SAMPLES = column("n_samples", pa.int32(), "rollouts that were judged, of all models", unit="rollouts")
 N_CORRECT = column("n_correct", pa.int32(), "rollouts that passed, of all models", unit="rollouts")
 
+# What was found out of a question before any model was asked.
+QUESTION_TEXT = column("question", pa.string(), "the last turn of `prompt` without markers, Unicode NFC")
+IMAGE_COUNT = column("image_count", pa.int32(), "pictures of the question", unit="images", null=False)
+IMAGE_HASHES = column("image_hashes", pa.list_(pa.string()), "xxh3-128 of each encoded picture, in order", unit="32 hex digits")
+PICTURE_HASHES = column(
+    "picture_hashes", pa.list_(pa.uint64()), "first 64 bits of the perceptual hash of each picture, in order; 0 where it shows nothing"
+)
+IMAGES_SEEN = (IMAGE_COUNT, IMAGE_HASHES, PICTURE_HASHES)
+SIGNALS = (c.LANGUAGE_CONFIDENCE, c.SHINGLES, c.MINHASH)
+
+# The training sample.
+DATA_SOURCE = column("data_source", pa.string(), "name of the corpus, by which verl chooses a reward", source="verl", null=False)
+MESSAGES = column(
+    "messages",
+    c.MESSAGES_TYPE,
+    "the turns of the question and, as the assistant's, the response in the tags of `style`; the thought of earlier turns is not kept",
+    source="LLaMA-Factory sharegpt",
+)
+STYLE = column("style", pa.string(), "tags of the response: `glm41v`, or `glm45v` without `<answer>`", source="paper 4", null=False)
+MODE = column("mode", pa.string(), "`thinking`, or `nothink`: the same answer behind an empty thought", source="paper 4", null=False)
+THINKING_MODE, NOTHINK_MODE = "thinking", "nothink"
+
+
+def nested(name: str, rows: pa.Schema) -> pa.Field:
+    """Return a column that holds rows with exits of their own, as ``pipelines.spine.nested`` puts them there."""
+    structs = pa.struct([pa.field(field.name, field.type) for field in rows])
+    return column(name, pa.list_(structs), "rollouts of the question, each with its verdict and its exit")
+
+
 QUESTION = pa.schema([c.SAMPLE_ID, *SOURCE, PROMPT, IMAGES, TRUTH, DOMAIN, CHOICES, c.LANGUAGE, HUMAN_TIER, SEEN])
 """A question as a reader yields it."""
 
-JUDGED = (MODEL, ROLLOUT, RESPONSE, THINKING, ANSWER, c.FINISH_REASON, FORCED, GUIDED, REWARD, REWARD_REASON, REWARDED_BY, VERIFIER)
+JUDGED = (MODEL, ROLLOUT, RESPONSE, THINKING, ANSWER, c.FINISH_REASON, FORCED, REWARD, REWARD_REASON, REWARDED_BY, VERIFIER)
+SPENT = (c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS)
 DIFFICULTY = (PASSES, PASS_RATE, PASS_LOW, PASS_HIGH, N_SAMPLES, N_CORRECT, TIER)
+ABOUT = (DOMAIN, c.LANGUAGE, SEEN, TRUTH)
 
-ROLLOUTS = pa.schema([c.SAMPLE_ID, c.SPLIT_ID, c.ROW, DOMAIN, *JUDGED, c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS, *EXITS])
-"""One sampled response with its verdict; it carries the place of its question."""
+ROLLED_OUT = pa.schema([*JUDGED, *SPENT, *EXITS])
+"""A rollout as it is nested on its question: one sampled response with its verdict."""
+
+ROLLOUTS = pa.schema([c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, *ABOUT, *ROLLED_OUT])
+"""A rollout in a table of a run, beside what its question is."""
+
+QUESTION_ANNOTATION = pa.schema(
+    [*(f for f in QUESTION if f not in (PROMPT, IMAGES, CHOICES)), QUESTION_TEXT, *IMAGES_SEEN, *SIGNALS, *EXITS]
+)
+"""What the first pass leaves on disk of a question: every row, its signals and its exit so far, no images."""
+
+QUESTION_DECISION = pa.schema([c.SPLIT_ID, c.ROW, *EXITS])
+"""What crosses the shuffle back to a split of questions."""
+
+COLD_START = pa.schema(
+    [*QUESTION, QUESTION_TEXT, *IMAGES_SEEN, *DIFFICULTY, nested("graded", ROLLED_OUT), nested("rollouts", ROLLED_OUT), *EXITS]
+)
+"""A committed split of the cold start: every question with its exit, its pictures only where it is kept, and its rollouts."""
+
+QUESTION_LEDGER = pa.schema([field for field in COLD_START if field.name not in ("images", "prompt", "graded", "rollouts")])
+"""One line for each question of the input, by whichever door it left."""
+
+SFT = pa.schema(
+    [
+        *(c.SAMPLE_ID, c.SPLIT_ID, c.ROW, DATA_SOURCE, c.SOURCE_LICENSE, DOMAIN, c.LANGUAGE, SEEN, TRUTH),
+        *(MESSAGES, IMAGES, MODEL, ROLLOUT, STYLE, MODE, FORCED, REWARD, PASS_RATE, N_SAMPLES, N_CORRECT),
+    ]
+)
+"""A training sample of the cold start: messages with the response in one of the two styles (paper 4)."""

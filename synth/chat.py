@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
@@ -128,7 +129,13 @@ class ChatClient:
 
         Raises ``EnvironmentFault``, after the outcomes that came before it, when the server is at fault.
         """
-        finished: queue.SimpleQueue[tuple[int, Answer | Failure] | None] = queue.SimpleQueue()
+        with closing(self.sample(requests)) as finished:
+            for index, outcome in finished:
+                yield index, outcome if isinstance(outcome, Failure) else outcome[0]
+
+    def sample(self, requests: Sequence[ChatRequest]) -> Generator[tuple[int, tuple[Answer, ...] | Failure]]:
+        """Yield likewise all choices of every request: as many as its ``n`` asks for, or as the server gives."""
+        finished: queue.SimpleQueue[tuple[int, tuple[Answer, ...] | Failure] | None] = queue.SimpleQueue()
         asking = asyncio.run_coroutine_threadsafe(self._ask_all(requests, finished.put), self._loop)
         asking.add_done_callback(lambda _: finished.put(None))
         try:
@@ -179,7 +186,7 @@ class ChatClient:
         await asyncio.gather(*others, return_exceptions=True)
         await self._http.aclose()
 
-    async def _ask_all(self, requests: Sequence[ChatRequest], put: Callable[[tuple[int, Answer | Failure]], None]) -> None:
+    async def _ask_all(self, requests: Sequence[ChatRequest], put: Callable[[tuple[int, tuple[Answer, ...] | Failure]], None]) -> None:
         async def ask(index: int, request: ChatRequest) -> None:
             put((index, await self._outcome(request)))
 
@@ -190,9 +197,9 @@ class ChatClient:
             for task in tasks:
                 task.cancel()
 
-    async def _outcome(self, request: ChatRequest) -> Answer | Failure:
+    async def _outcome(self, request: ChatRequest) -> tuple[Answer, ...] | Failure:
         try:
-            return await self._answer({**self.spec.identity, "messages": request.messages})
+            return await self._answer({**self.spec.identity, **request.settings, "messages": request.messages})
         except NoAnswer as missing:
             if fault := await self._canary():
                 raise fault from missing
@@ -224,10 +231,10 @@ class ChatClient:
         if fault:
             raise fault
 
-    async def _answer(self, body: Mapping[str, Any]) -> Answer:
+    async def _answer(self, body: Mapping[str, Any]) -> tuple[Answer, ...]:
         return await self._retrying("broken", self.spec.retries)(self._patient, body)
 
-    async def _patient(self, body: Mapping[str, Any]) -> Answer:
+    async def _patient(self, body: Mapping[str, Any]) -> tuple[Answer, ...]:
         return await self._retrying("throttled", PATIENCE)(self._attempt, body)
 
     def _retrying(self, kind: str, times: int) -> AsyncRetrying:
@@ -244,7 +251,7 @@ class ChatClient:
         asked = missing.retry_after if isinstance(missing, NoAnswer) else 0.0
         return max(self._jitter(state), min(asked, MAX_PAUSE))
 
-    async def _attempt(self, body: Mapping[str, Any]) -> Answer:
+    async def _attempt(self, body: Mapping[str, Any]) -> tuple[Answer, ...]:
         async with self._in_flight as cuts:
             try:
                 answer = await self._post(body)
@@ -257,7 +264,7 @@ class ChatClient:
             self._in_flight.grow()
             return answer
 
-    async def _post(self, body: Mapping[str, Any]) -> Answer:
+    async def _post(self, body: Mapping[str, Any]) -> tuple[Answer, ...]:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self.spec.timeout_seconds):

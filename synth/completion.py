@@ -5,8 +5,8 @@ import io
 import json
 import time
 from base64 import b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 
@@ -73,6 +73,8 @@ class NoAnswer(Exception):
 
 class _Message(BaseModel):
     content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
 
 
 class _Choice(BaseModel):
@@ -90,10 +92,11 @@ class _Completion(BaseModel):
     usage: _Usage
 
 
-def read(response: httpx.Response, seconds: float, secret: str) -> Answer:
-    """Return the answer in ``response``, which took so many ``seconds``; no message quotes ``secret``.
+def read(response: httpx.Response, seconds: float, secret: str) -> tuple[Answer, ...]:
+    """Return the choices in ``response``, which took so many ``seconds``; no message quotes ``secret``.
 
-    ``finish_reason`` is empty where the server states none. Raises ``NoAnswer``.
+    ``finish_reason`` is empty where the server states none. What the request cost is the first choice's; the tokens of the answers are
+    shared out by their length, since servers tell the sum alone. Raises ``NoAnswer``.
     """
     if not response.is_success:
         raise _no_answer(response, secret)
@@ -104,8 +107,24 @@ def read(response: httpx.Response, seconds: float, secret: str) -> Answer:
         found = f"a body that is no chat completion ({'.'.join(map(str, fault['loc']))}: {fault['msg']}): {excerpt(response, secret)}"
         # The validation error stays out of the chain: it quotes the body as it came.
         raise NoAnswer("broken", found, response.status_code) from None
-    choice, usage = completion.choices[0], completion.usage
-    return Answer(choice.message.content or "", choice.finish_reason or "", usage.prompt_tokens, usage.completion_tokens, round(seconds, 3))
+    answers = [_answer(choice) for choice in completion.choices]
+    tokens = _shares(completion.usage.completion_tokens, [len(answer.text) + len(answer.reasoning) for answer in answers])
+    first = replace(answers[0], prompt_tokens=completion.usage.prompt_tokens, seconds=round(seconds, 3))
+    return tuple(replace(answer, completion_tokens=n) for answer, n in zip((first, *answers[1:]), tokens, strict=True))
+
+
+def _answer(choice: _Choice) -> Answer:
+    message = choice.message
+    reasoning = message.reasoning or message.reasoning_content or ""
+    return Answer(message.content or "", choice.finish_reason or "", 0, 0, 0.0, reasoning)
+
+
+def _shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Return ``total`` shared out by ``weights``, in whole numbers that sum to it."""
+    whole = sum(weights) or len(weights)
+    ends = [total * sum(weights[: n + 1]) // whole for n in range(len(weights))]
+    ends[-1] = total
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def excerpt(response: httpx.Response, secret: str) -> str:

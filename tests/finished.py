@@ -79,7 +79,7 @@ DECIDED = {"exit", "step", "reason", "merged_into", "alt_texts", "alt_text_count
 
 def lay(output: Path, splits: Mapping[str, Sequence[dict]]) -> Laid:
     """Commit rows by hand as a run of a pipeline with near-duplicates: a fragment and a shard for each split, and its annotations."""
-    passes, run, layout = ["annotate/a", "take/t"], output / "captions" / "run", Layout(RECAPTIONED, LEDGER, DEAD_LETTER)
+    passes, run, layout = ["annotate/a", "take/t"], output / "captions" / "run", Layout(LEDGER, DEAD_LETTER, RECAPTIONED)
     annotated, taken = (str(output / name) for name in passes)
     written = []
     for number, (split, some) in enumerate(splits.items()):

@@ -54,7 +54,8 @@ def segments(root: Path) -> list[Path]:
 
 def line(key: str, answer: Answer) -> str:
     values = {"text": answer.text, "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens}
-    return json.dumps({"key": key, **values, "completion_tokens": answer.completion_tokens, "seconds": answer.seconds}) + "\n"
+    rest = {"completion_tokens": answer.completion_tokens, "seconds": answer.seconds, "reasoning": answer.reasoning}
+    return json.dumps({"key": key, **values, **rest}) + "\n"
 
 
 def header(requests: int = 1, done: int = 0) -> str:

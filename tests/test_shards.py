@@ -21,7 +21,7 @@ def written(folder: Path, described: pa.Schema | None) -> dict[str, list[int]]:
     rows = [{**known, "row": n, "exit": door, "seen": seen, "image": {"bytes": b"x", "path": "x"}} for n, (door, seen) in enumerate(ROWS)]
     batch = from_rows(rows, FRAGMENT)
     path = fragments.write(str(folder / "pass"), "s", conform(batch, FRAGMENT).replace_schema_metadata(start(batch).schema.metadata))
-    shard = write_shard(ShardPlan(0, (path,)), str(folder / "run"), Layout(RECAPTIONED, LEDGER, DEAD_LETTER, described))
+    shard = write_shard(ShardPlan(0, (path,)), str(folder / "run"), Layout(LEDGER, DEAD_LETTER, RECAPTIONED, described))
     assert {file.path.split("/")[0] for file in shard.files} == {entry.name for entry in (folder / "run").iterdir()}
     return {table.parent.name: pq.read_table(table).column("row").to_pylist() for table in (folder / "run").glob("*/*.parquet")}
 

@@ -13,7 +13,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
 
-from pipelines.spine import forgotten, fragments, funnel, identity, storage
+from pipelines.spine import forgotten, fragments, funnel, identity, nested, storage
 from pipelines.spine.shards import Layout, ShardPlan, WrittenShard, plan, write_shard
 from pipelines.spine.steps import FUNNEL
 from schemas.exits import EnvironmentFault
@@ -149,6 +149,11 @@ def _run_id(how: Commit) -> str:
     return how.run.rstrip("/").rsplit("/", 1)[-1]
 
 
+def nested_funnel(name: str) -> str:
+    """Return the file that holds the funnel of the rows nested in the column ``name``."""
+    return f"funnel-{name}.json"
+
+
 def _going(number: int, how: Commit) -> str:
     """Return the file that names the fragments of a shard until they are gone."""
     return storage.join(how.pass_folder, f"{_run_id(how)}-{number:05d}{GOING}")
@@ -230,9 +235,14 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
     check_rows(whole, written)
     spent = {name: round(sum(shard.spent[name] for shard in written), 3) for name in (written[0].spent if written else ())}
     captions = {kind: sum(shard.captions[kind] for shard in written) for kind in (written[0].captions if written else ())}
+    below = nested.total(shard.nested for shard in written)
+    for name, found in below.items():
+        nested.check(name, found)
     files = [asdict(file) for shard in written for file in shard.files]
     _remove_all_but({file["path"] for file in files}, how)
-    pages = {FUNNEL_FILE: funnel.dumps(whole) + b"\n", **how.pages(how.run, captions), **dict(further)}
+    funnels = {FUNNEL_FILE: whole, **{nested_funnel(name): found.funnel for name, found in below.items()}}
+    told = {name: funnel.dumps(found) + b"\n" for name, found in funnels.items()}
+    pages = {**told, **how.pages(how.run, captions), **dict(further)}
     if CARD in pages:
         pages[CARD] = forgotten.stated(pages[CARD], funnel.taken_down(whole))
     for name, data in pages.items():

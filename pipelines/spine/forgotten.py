@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipelines.spine import funnel, storage
+from pipelines.spine import funnel, nested, storage
 from pipelines.spine.steps import FUNNEL, counts
 from schemas import columns as c
 from schemas.exits import DROPPED
@@ -135,7 +135,8 @@ def recounted(batch: pa.RecordBatch) -> pa.RecordBatch:
     if FUNNEL not in metadata or c.EXIT.name not in batch.schema.names:
         return batch
     steps = [count.step for count in counts(batch)]
-    return batch.replace_schema_metadata({**metadata, FUNNEL: funnel.dumps(funnel.recount(steps, exits_of(batch)))})
+    told = {**metadata, FUNNEL: funnel.dumps(funnel.recount(steps, exits_of(batch)))}
+    return nested.recounted(batch.replace_schema_metadata(told))
 
 
 def exits_of(batch: pa.RecordBatch) -> Counter[funnel.Exit]:

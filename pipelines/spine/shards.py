@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import BinaryIO
 
@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from pipelines.spine import fragments, funnel, storage
+from pipelines.spine import fragments, funnel, nested, storage
+from pipelines.spine.nested import Nested
 from pipelines.spine.steps import counts
 from schemas import columns as c
 from schemas.batches import conform, take_rows
@@ -31,21 +32,76 @@ CAPTIONS = ("enriched", "echo", "unsupported", "unjudged")
 """What a kept caption adds: a supported word, no word, only words that nothing supports, or what nobody could tell."""
 
 
+Rows = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a run: its columns, and which rows of a fragment, or rows made of them, go into it."""
+
+    schema: pa.Schema
+    rows: Rows
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Which columns each table of a run holds."""
+    """The tables of a run. What is no row of the input by itself, such as the rollouts of a question, is a ``further`` one."""
 
-    samples: pa.Schema
-    """What a trainer of vision-language models reads: no content that was written without the pixels, unless it was asked for."""
     ledger: pa.Schema
     dead: pa.Schema
+    samples: pa.Schema | None = None
+    """What a trainer of vision-language models reads: no content that was written without the pixels, unless it was asked for."""
     described: pa.Schema | None = None
     """Kept rows with ``seen=description``, apart from the samples; null where they lie among them or there are none."""
+    further: Mapping[str, Table] = field(default_factory=dict[str, Table])
+    """Tables by name; one that bears the name of a nested column (``pipelines.spine.nested``) holds all of its rows, with their exits."""
 
     @property
-    def tables(self) -> dict[str, pa.Schema]:
-        """Return the schema of each table that is written, by its name."""
-        return {f.name: schema for f in fields(self) if (schema := getattr(self, f.name)) is not None}
+    def tables(self) -> dict[str, Table]:
+        """Return each table that is written, by its name."""
+        samples = kept if self.described is None else kept_seen
+        own = {
+            "samples": self.samples and Table(self.samples, samples),
+            "described": self.described and Table(self.described, kept_described),
+            "ledger": Table(self.ledger, every),
+            "dead": Table(self.dead, dead),
+        }
+        return {**{name: table for name, table in own.items() if table}, **self.further}
+
+
+def every(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return all rows of a fragment."""
+    return batch
+
+
+def kept(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows that were kept."""
+    return _where(batch, c.EXIT.name, KEPT)
+
+
+def dead(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the dead letters."""
+    return _where(batch, c.EXIT.name, DEAD)
+
+
+def kept_described(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the kept rows that were written from a description."""
+    return _where(kept(batch), c.SEEN.name, c.SEEN_DESCRIPTION)
+
+
+def kept_seen(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the kept rows that were not written from a description."""
+    rows = kept(batch)
+    return take_rows(rows, ~_equal(rows, c.SEEN.name, c.SEEN_DESCRIPTION))
+
+
+def _where(batch: pa.RecordBatch, name: str, value: str) -> pa.RecordBatch:
+    return take_rows(batch, _equal(batch, name, value))
+
+
+def _equal(batch: pa.RecordBatch, name: str, value: str) -> npt.NDArray[np.bool_]:
+    """Return in which rows the column ``name`` is ``value``, shape (n,); null never is."""
+    return np.array([found == value for found in batch.column(name).to_pylist()], np.bool_)
 
 
 @dataclass(frozen=True)
@@ -79,6 +135,8 @@ class WrittenShard:
     """What the rows' answers cost: sums of the columns of ``SPENT``."""
     captions: Mapping[str, int]
     """Kept captions by what they add to their alt text, a number for each of ``CAPTIONS``; empty where the pass writes none."""
+    nested: Mapping[str, Nested] = field(default_factory=dict[str, Nested])
+    """Of each nested column: the funnel of its rows, and their exits, counted from the rows themselves."""
 
 
 def plan(sizes: Sequence[tuple[str, int]], shard_bytes: int) -> list[ShardPlan]:
@@ -99,22 +157,24 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
     The files depend on the fragments alone, so two attempts write the same bytes.
     """
     told: list[list[funnel.StepCount]] = []
+    below: list[Mapping[str, Nested]] = []
     doors: Counter[str] = Counter()
     spent: Counter[str] = Counter()
     captions: Counter[str] = Counter()
     with ExitStack() as stack:
-        tables = {name: stack.enter_context(_table(run, name, shard.number, schema)) for name, schema in layout.tables.items()}
+        files_of = {name: stack.enter_context(_table(run, name, shard.number, table.schema)) for name, table in layout.tables.items()}
         for path in shard.fragments:
             batch = fragments.read(path)
-            exits = np.array(batch.column(c.EXIT.name).to_pylist(), dtype=object)
-            for name, rows in _rows_of(batch, exits, layout).items():
-                tables[name].write(take_rows(batch, rows))
+            for name, table in layout.tables.items():
+                files_of[name].write(table.rows(batch))
             told.append(counts(batch))
-            doors.update(exits)
+            below.append(nested.told(batch))
+            doors.update(batch.column(c.EXIT.name).to_pylist())
             spent.update(spent_in(batch))
-            captions.update(captions_in(take_rows(batch, np.asarray(exits == KEPT, np.bool_))))
-    files = tuple(table.written() for table in tables.values())
-    return WrittenShard(files, tuple(funnel.total(told)), dict(sorted(doors.items())), dict(sorted(spent.items())), dict(captions))
+            captions.update(captions_in(kept(batch)))
+    files = tuple(file.written() for file in files_of.values())
+    exits, cost = dict(sorted(doors.items())), dict(sorted(spent.items()))
+    return WrittenShard(files, tuple(funnel.total(told)), exits, cost, dict(captions), nested.total(below))
 
 
 def rewrite(run: str, relative: str, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> WrittenFile:
@@ -142,18 +202,12 @@ def describe(run: str, relative: str) -> WrittenFile:
     return WrittenFile(relative, rows, size, hashing.hexdigest())
 
 
-def _rows_of(batch: pa.RecordBatch, exits: npt.NDArray[np.object_], layout: Layout) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return which rows of ``batch`` go into each table, shape (n,) each."""
-    kept, every = exits == KEPT, np.ones(len(batch), np.bool_)
-    if layout.described is None:
-        return {"samples": kept, "ledger": every, "dead": exits == DEAD}
-    described = np.array(batch.column(c.SEEN.name).to_pylist(), dtype=object) == c.SEEN_DESCRIPTION
-    return {"samples": kept & ~described, "described": kept & described, "ledger": every, "dead": exits == DEAD}
-
-
 def spent_in(batch: pa.RecordBatch) -> dict[str, float]:
-    """Return what the answers of the rows of ``batch`` cost, by the columns of ``SPENT`` that it has."""
-    return {name: pc.call_function("sum", [batch.column(name)]).as_py() or 0 for name in SPENT if name in batch.schema.names}
+    """Return what the answers of the rows of ``batch``, and of those nested in it, cost by the columns of ``SPENT``."""
+    spent: Counter[str] = Counter()
+    for rows in (batch, *nested.all_rows(batch).values()):
+        spent.update({name: pc.call_function("sum", [rows.column(name)]).as_py() or 0 for name in SPENT if name in rows.schema.names})
+    return dict(spent)
 
 
 def captions_in(kept: pa.RecordBatch) -> dict[str, int]:
@@ -238,12 +292,29 @@ def _table(run: str, name: str, number: int, schema: pa.Schema) -> Generator[_Ta
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut ``batch`` where its image bytes pass another row group's worth."""
-    if c.IMAGE.name not in batch.schema.names or not len(batch):
+    """Cut ``batch`` where its image bytes, and texts of a mean length, pass another row group's worth."""
+    if not len(batch):
         yield batch
         return
-    lengths = pc.fill_null(pc.call_function("binary_length", [batch.column(c.IMAGE.name).field("bytes")]), 0).to_numpy(zero_copy_only=False)
-    group = np.cumsum(lengths) // ROW_GROUP_BYTES
+    images = image_bytes(batch)
+    texts = max(batch.nbytes - int(images.sum()), 0) // len(batch)
+    group = np.cumsum(images + texts) // ROW_GROUP_BYTES
     edges = [0, *(np.flatnonzero(np.diff(group)) + 1), len(batch)]
     for first, last in pairwise(edges):
         yield batch.slice(first, last - first)
+
+
+def image_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Return how many bytes of encoded images each row holds, in ``image`` and ``images``, shape (n,)."""
+    sums = np.zeros(len(batch), np.int64)
+    if c.IMAGE.name in batch.schema.names:
+        sums += _lengths(batch.column(c.IMAGE.name))
+    if c.IMAGES.name in batch.schema.names:
+        lists = batch.column(c.IMAGES.name)
+        parents = pc.call_function("list_parent_indices", [lists]).to_numpy()
+        np.add.at(sums, parents, _lengths(lists.flatten()))
+    return sums
+
+
+def _lengths(images: pa.StructArray) -> npt.NDArray[np.int64]:
+    return pc.fill_null(pc.call_function("binary_length", [images.field("bytes")]), 0).to_numpy(zero_copy_only=False).astype(np.int64)
