@@ -80,7 +80,7 @@ PICTURE_HASHES = column(
     "picture_hashes", pa.list_(pa.uint64()), "first 64 bits of the perceptual hash of each picture, in order; 0 where it shows nothing"
 )
 IMAGES_SEEN = (IMAGE_COUNT, IMAGE_HASHES, PICTURE_HASHES)
-SIGNALS = (c.LANGUAGE_CONFIDENCE, c.SHINGLES, c.MINHASH)
+SIGNALS = (c.LANGUAGE_CONFIDENCE, c.ALT_TEXT_WORDS, c.SHINGLES, c.MINHASH)
 
 # The training sample.
 DATA_SOURCE = column("data_source", pa.string(), "name of the corpus, by which verl chooses a reward", source="verl", null=False)
@@ -120,7 +120,7 @@ QUESTION_ANNOTATION = pa.schema(
 )
 """What the first pass leaves on disk of a question: every row, its signals and its exit so far, no images."""
 
-QUESTION_DECISION = pa.schema([c.SPLIT_ID, c.ROW, *EXITS])
+QUESTION_DECISION = pa.schema([c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.LANGUAGE, *EXITS])
 """What crosses the shuffle back to a split of questions."""
 
 COLD_START = pa.schema(

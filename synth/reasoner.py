@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
-from schemas.response import ANSWER_END, ANSWER_START, BOX_END, BOX_START, GLM41V, STYLES, THINK_END, THINK_START
-
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, ChatRequest, Failure
+from schemas.response import ANSWER, BOX, END_ANSWER, END_BOX, END_THINK, STYLES, THINK, Style
 from synth import rollouts
 from synth.answers import AnswerStore, SplitAnswers
 from synth.chat import ChatClient, ChatSpec
@@ -33,7 +32,7 @@ class ReasonerSpec:
     served: Served = field(default_factory=Served)
     role: str = "solver"
     """Section of the job that this model stands in: what messages tell to set."""
-    style: str = GLM41V
+    style: Style = "glm41v"
     """Tags of its responses: ``glm41v`` with ``<answer>``, ``glm45v`` without (paper 4)."""
     prompt: str = ""
     """Prompt that goes before a question whose answer can be verified: the name of a packaged one, or a path that ends in ``.md``.
@@ -207,15 +206,15 @@ def _ended(rollout: Rollout, begun: str, end: Answer) -> Rollout:
 
 def _check_tags(client: ChatClient, spec: ReasonerSpec) -> None:
     """Raise ``EnvironmentFault`` where the tags that the model writes do not arrive: a server may strip them as special tokens."""
-    answer = f"{BOX_START}1{BOX_END}"
-    line = f"{THINK_START}one{THINK_END}" + (f"{ANSWER_START}{answer}{ANSWER_END}" if spec.style == GLM41V else answer)
+    answer = f"{BOX}1{END_BOX}"
+    line = f"{THINK}one{END_THINK}" + (f"{ANSWER}{answer}{END_ANSWER}" if spec.style == "glm41v" else answer)
     task = RolloutTask(Conversation((("user", f"Repeat this line and write nothing else:\n{line}"),)), verifiable=True)
     settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": 200, "n": 1, "seed": 0}
     if spec.force_tags:
         settings |= rollouts.held_to(rollouts.grammar(spec.style, True, 40))
     for _, outcome in client.sample([ChatRequest(task.conversation.messages(), "canary", settings)]):
         said = outcome.error if isinstance(outcome, Failure) else rollouts.whole(outcome[0])
-        tags = [tag for tag in (THINK_END, BOX_START, BOX_END) if tag not in said]
+        tags = [tag for tag in (END_THINK, BOX, END_BOX) if tag not in said]
         if isinstance(outcome, Failure) or tags:
             raise EnvironmentFault(
                 f"expected {spec.name} at {spec.served.endpoint} to repeat {line!r}, found {said[:200]!r}, without {tags}: serve it "

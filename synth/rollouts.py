@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.response import ANSWER_END, ANSWER_START, BOX_END, BOX_START, GLM41V, THINK_END, THINK_START
-
 from schemas.protocols import Answer
+from schemas.response import ANSWER, BOX, END_ANSWER, END_BOX, END_THINK, THINK, Style
 from synth.conversation import Conversation
 
 LENGTH = ("length", "max_tokens")
@@ -62,20 +61,20 @@ def sampling(seed: int, group: Group) -> dict[str, Any]:
 
 def whole(answer: Answer) -> str:
     """Return the response with the thought where it belongs, also where the server put it apart."""
-    return f"{THINK_START}{answer.reasoning}{THINK_END}{answer.text}" if answer.reasoning else answer.text
+    return f"{THINK}{answer.reasoning}{END_THINK}{answer.text}" if answer.reasoning else answer.text
 
 
 def is_overlong(answer: Answer) -> bool:
     """Tell whether the thought ran into the limit before there was an answer."""
     text = whole(answer)
-    return answer.finish_reason.casefold() in LENGTH and (THINK_END not in text or not text.partition(THINK_END)[2].strip())
+    return answer.finish_reason.casefold() in LENGTH and (END_THINK not in text or not text.partition(END_THINK)[2].strip())
 
 
-def opening(response: str, style: str) -> str:
+def opening(response: str, style: Style) -> str:
     """Return ``response``, an overlong thought, up to where the answer begins (paper 5.3; inference/trans_infer_bench.py)."""
-    thought = response if response.lstrip().startswith(THINK_START) else f"{THINK_START}{response}"
-    closed = thought if THINK_END in thought else f"{thought.rstrip()}{THINK_END}"
-    return closed + (ANSWER_START if style == GLM41V else "")
+    thought = response if response.lstrip().startswith(THINK) else f"{THINK}{response}"
+    closed = thought if END_THINK in thought else f"{thought.rstrip()}{END_THINK}"
+    return closed + (ANSWER if style == "glm41v" else "")
 
 
 def continued(begun: str, answer: Answer) -> str:
@@ -83,14 +82,14 @@ def continued(begun: str, answer: Answer) -> str:
     return answer.text if answer.text.startswith(begun) else begun + answer.text
 
 
-def grammar(style: str, verifiable: bool, thought: int, *, begun: bool = False) -> str:
+def grammar(style: Style, verifiable: bool, thought: int, *, begun: bool = False) -> str:
     """Return the GBNF grammar of a response in ``style`` with at most ``thought`` characters of thinking; ``begun``: of its answer alone.
 
     llama.cpp and xgrammar, which vLLM uses, read it.
     """
-    boxed = f'text "{BOX_START}" box "{BOX_END}" text' if verifiable else "prose"
-    start, end = (f'"{ANSWER_START}"', f'"{ANSWER_END}"') if style == GLM41V else ("", "")
-    before = "" if begun else f'"{THINK_START}" thought "{THINK_END}" "\\n" {start} '
+    boxed = f'text "{BOX}" box "{END_BOX}" text' if verifiable else "prose"
+    start, end = (f'"{ANSWER}"', f'"{END_ANSWER}"') if style == "glm41v" else ("", "")
+    before = "" if begun else f'"{THINK}" thought "{END_THINK}" "\\n" {start} '
     lines = [
         f"root ::= {before}{boxed} {end}",
         f"thought ::= [^<]{{1,{thought}}}",

@@ -1,0 +1,138 @@
+"""*Decide*: equal questions are merged and languages held to their shares; what crosses a shuffle is ids, places and verdicts."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.pvalue import AsList, PCollection
+
+from pipelines.readers.splits import Split
+from pipelines.spine.coder import from_ipc
+from pipelines.spine.steps import merge_step, run_step, under_way
+from schemas import columns as c
+from schemas.batches import draw, strings, take_rows
+from schemas.exits import Rule, Verdict, judge
+
+MERGE = "Merge equal questions"
+SHARE = "Hold languages to their shares"
+VERDICTS, MERGES, SPLITS = "verdicts", "merges", "splits"
+EXACT = "exact_duplicate"
+
+
+class Place(NamedTuple):
+    """Where a question stands."""
+
+    split_id: str
+    row: int
+
+
+@dataclass(frozen=True)
+class LanguageShares:
+    """How the languages of the questions are to stand to each other (paper 4: mainly Chinese and English, a small share of others)."""
+
+    shares: Mapping[str, float]
+    """Share of each language in what stays, such as ``{zh: 0.5, en: 0.45}``; what is left to 1 is for all the others."""
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none."""
+        if min(self.shares.values(), default=1.0) <= 0 or sum(self.shares.values()) > 1 + 1e-9:
+            raise ValueError(f"shares: expected numbers above 0 that sum to 1 at most, found {dict(self.shares)}")
+
+    def probabilities(self, counts: Mapping[str, int]) -> dict[str, float]:
+        """Return with which probability a question of each language, or of ``""`` for all others, stays; rounded to 9 decimals.
+
+        As many stay as the scarcest language allows; without one that is asked for, the others keep their ratio.
+        """
+        wanted = {**self.shares, "": round(1 - sum(self.shares.values()), 9)}
+        found = Counter(dict.fromkeys(wanted, 0))
+        for name, count in counts.items():
+            found[name if name in self.shares else ""] += count
+        sizes = [found[name] / share for name, share in wanted.items() if share > 0 and found[name]]
+        whole = min(sizes, default=0.0)
+        return {name: round(min(1.0, share * whole / found[name]), 9) if found[name] else 0.0 for name, share in wanted.items()}
+
+
+def merge_equal(
+    judged: PCollection[pa.RecordBatch], splits: PCollection[Split], schema: pa.Schema
+) -> PCollection[tuple[Split, pa.RecordBatch]]:
+    """Merge questions with the same words and pictures into the first; the result is each split with the decisions on it."""
+    from pipelines.pairs.duplicates import verdicts
+
+    merges = (
+        judged
+        | "Name each question by its content" >> beam.FlatMap(_named).with_output_types(tuple[str, tuple[str, int]])
+        | "Bring equal questions together" >> beam.GroupByKey()
+        | "Choose the first" >> beam.FlatMap(_merged).with_output_types(tuple[str, tuple[int, tuple[str, int]]])
+    )
+    told = judged | "Keep the verdicts alone" >> beam.Map(verdicts, schema).with_output_types(tuple[str, bytes])
+    keyed = splits | "Name the splits" >> beam.Map(_by_id).with_output_types(tuple[str, Split])
+    joined: Any = (
+        {VERDICTS: told, MERGES: merges, SPLITS: keyed}
+        | "Bring the decisions back to their splits" >> beam.CoGroupByKey()
+        | MERGE >> beam.Map(_join).with_output_types(tuple[Split, pa.RecordBatch])
+    )
+    return joined
+
+
+def hold_shares(
+    decided: PCollection[tuple[Split, pa.RecordBatch]], shares: LanguageShares, seed: int
+) -> PCollection[tuple[Split, pa.RecordBatch]]:
+    """Drop questions of the languages of which there are too many, by a draw that every rerun repeats."""
+    counts = (
+        decided
+        | "Count the languages" >> beam.FlatMap(_languages).with_output_types(tuple[str, int])
+        | "Sum them" >> beam.CombinePerKey(sum)
+    )
+    held: Any = decided | SHARE >> beam.Map(_share, shares, seed, AsList(counts)).with_output_types(tuple[Split, pa.RecordBatch])
+    return held
+
+
+def _by_id(split: Split) -> tuple[str, Split]:
+    return split.split_id, split
+
+
+def _named(batch: pa.RecordBatch) -> Iterator[tuple[str, tuple[str, int]]]:
+    live = take_rows(batch.select([c.SAMPLE_ID.name, c.SPLIT_ID.name, c.ROW.name]), under_way(batch))
+    for sample_id, split_id, row in zip(*(column.to_pylist() for column in live.columns), strict=True):
+        yield sample_id, (split_id, row)
+
+
+def _merged(group: tuple[str, Iterable[tuple[str, int]]]) -> Iterator[tuple[str, tuple[int, tuple[str, int]]]]:
+    """Yield, under its split, what each member but the first is merged into; the group is streamed twice."""
+    _, places = group
+    first = min(places)
+    for split_id, row in places:
+        if (split_id, row) != first:
+            yield split_id, (row, first)
+
+
+def _join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> tuple[Split, pa.RecordBatch]:
+    _, found = split
+    (told,), (cut,) = found[VERDICTS], found[SPLITS]
+    batch = from_ipc(told)
+    into = {row: Place(*first)._asdict() for row, first in found[MERGES]}
+    target = pa.array([into.get(row) for row in range(len(batch))], c.PLACE_TYPE)
+    return cut, merge_step(batch, MERGE, EXACT, target)
+
+
+def _languages(found: tuple[Split, pa.RecordBatch]) -> Iterator[tuple[str, int]]:
+    _, batch = found
+    yield from Counter(strings(take_rows(batch, under_way(batch)).column(c.LANGUAGE.name))).items()
+
+
+def _share(
+    found: tuple[Split, pa.RecordBatch], shares: LanguageShares, seed: int, counts: Sequence[tuple[str, int]]
+) -> tuple[Split, pa.RecordBatch]:
+    cut, batch = found
+    probability = shares.probabilities(dict(counts))
+    return cut, run_step(batch, SHARE, lambda rows: _drawn(rows, probability, seed))
+
+
+def _drawn(rows: pa.RecordBatch, probability: Mapping[str, float], seed: int) -> Verdict:
+    chance = np.array([probability.get(name, probability[""]) for name in strings(rows.column(c.LANGUAGE.name))], np.float64)
+    drawn = draw(seed, rows.column(c.SAMPLE_ID.name).to_pylist())
+    return judge(len(rows), Rule("language_share", drawn >= chance, drawn, chance))

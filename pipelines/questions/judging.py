@@ -1,0 +1,51 @@
+"""What rollouts go through once they are there: their tags, their style, their answer, what it earned."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+
+from filters.response_format import ResponseFormat
+from filters.response_style import ResponseStyle
+from filters.rewards import RewardAtLeast
+from pipelines.questions.roll_out import Step
+from pipelines.spine.loaded import loaded
+from schemas import questions as q
+from schemas.exits import Addition, Verdict
+from synth.verifiers.domains import VerifierSpec
+from synth.verify import Verify
+
+FORMAT = "Drop responses that break the format"
+STYLE = "Drop responses that ramble, repeat or mix languages"
+VERIFY = "Hold the answers against the truth"
+PASS = "Drop answers that did not pass"
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The rules on rollouts, in order."""
+
+    response_format: ResponseFormat
+    response_style: ResponseStyle | None
+    """Null where rollouts only grade a question, and their style is nobody's."""
+    verifiers: VerifierSpec
+    rewards: RewardAtLeast
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the sentence and the rule of each step."""
+        style: tuple[Step, ...] = ((STYLE, self.response_style),) if self.response_style else ()
+        return (
+            (FORMAT, partial(_formatted, self.response_format)),
+            *style,
+            (VERIFY, partial(_verified, self.verifiers)),
+            (PASS, self.rewards),
+        )
+
+
+def _formatted(rule: ResponseFormat, rows: pa.RecordBatch) -> Verdict:
+    return rule(rows, verifiable=rows.column(q.TRUTH.name).is_valid())
+
+
+def _verified(verifiers: VerifierSpec, rows: pa.RecordBatch) -> Addition:
+    return Verify()(rows, verifiers=loaded(verifiers))

@@ -1,0 +1,77 @@
+"""The served models of a run: named by their endpoints before it starts, checked, served here where they are embedded, made in workers."""
+
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from pipelines.spine import flags
+from pipelines.spine.answers import ObjectStorage
+from pipelines.spine.config import ConfigError
+from schemas.weights import path_of
+from synth.answers import AnswerStore
+from synth.models.embedded import serve
+from synth.reasoner import ReasonerSpec, ServedReasoner
+
+
+@dataclass(frozen=True)
+class ReasonerOnEndpoint:
+    """A ``ReasonerBackend``: makes, in a worker, the client of a reasoner, with the answers of earlier attempts."""
+
+    spec: ReasonerSpec
+    answers: str
+    workers: int
+
+    @property
+    def name(self) -> str:
+        """Model and revision."""
+        return self.spec.name
+
+    def load(self) -> ServedReasoner:
+        """Return the reasoner."""
+        return self.spec.load(AnswerStore(self.answers, self.spec.digest, ObjectStorage()), self.workers)
+
+
+def resolved(specs: Mapping[str, ReasonerSpec]) -> dict[str, ReasonerSpec]:
+    """Return the models of the job by section, each with its role and the name that its endpoint lists; raises ``ConfigError``."""
+    return {role: _resolved(role, spec) for role, spec in specs.items()}
+
+
+def _resolved(role: str, spec: ReasonerSpec) -> ReasonerSpec:
+    try:
+        named = replace(spec, role=role).resolved()
+        _ = named.instructions
+    except ValueError as error:
+        raise ConfigError(f"{role!r}: {error}") from error
+    return named
+
+
+def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec], command: flags.Command) -> None:
+    """Raise ``ConfigError`` when workers elsewhere would need a model that only this machine serves."""
+    for role, spec in specs.items():
+        if spec.served.is_embedded and not command.is_local:
+            raise ConfigError(
+                f"'{role}.served.endpoint' is 'embedded', which serves local runners only: --set {role}.served.endpoint=http://HOST:8000/v1"
+            )
+
+
+@contextmanager
+def serving(specs: Mapping[str, ReasonerSpec], *, image: bool) -> Generator[dict[str, ReasonerSpec]]:
+    """Yield the models with endpoints that answer; embedded weights are served once, whatever the number of roles that use them.
+
+    Raises ``EnvironmentFault`` where one does not answer within 10 seconds, or its tags do not arrive.
+    """
+    with ExitStack() as stack:
+        addresses: dict[str, str] = {}
+        found = {role: _served(spec, addresses, stack) for role, spec in specs.items()}
+        for spec in found.values():
+            spec.check(image=image)
+        yield found
+
+
+def _served(spec: ReasonerSpec, addresses: dict[str, str], stack: ExitStack) -> ReasonerSpec:
+    weights = spec.served.weights
+    if not spec.served.is_embedded:
+        return spec
+    if weights not in addresses:
+        addresses[weights] = stack.enter_context(serve(path_of(weights), context=4096))
+    return replace(spec, served=spec.served.at(addresses[weights]))
