@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipelines.readers.parquet import refuse_columns
-from pipelines.readers.parquet_columns import ParquetColumns
+from pipelines.readers.parquet_columns import ParquetColumns, choose
 from pipelines.readers.splits import FOLDER, PARQUET, Shard, Split, cut, limited, list_shards
 from pipelines.spine import storage
 from pipelines.spine.commit import refuse_below_one
@@ -37,12 +38,37 @@ class Input:
         """Refuse sizes of nothing."""
         refuse_below_one(limit=self.limit, split_samples=self.split_samples, split_mb=self.split_mb)
 
+    def cut(self, shard: Shard, plan: str) -> Iterable[Split]:
+        """Cut ``shard``, which has images; the offsets of a tar are kept in the folder ``plan``."""
+        return cut(shard, self.split_samples, self.split_mb * 2**20, plan, self.columns)
+
+
+class Asked(Protocol):
+    """What a job says of its input: that of pairs, or that of questions."""
+
+    @property
+    def path(self) -> str:
+        """What is read."""
+        ...
+
+    @property
+    def limit(self) -> int | None:
+        """Take only the first so many samples."""
+        ...
+
+    def cut(self, shard: Shard, plan: str) -> Iterable[Split]:
+        """Cut ``shard`` into splits; runs in workers."""
+        ...
+
+
+A = TypeVar("A", bound=Asked)
+
 
 @dataclass(frozen=True)
-class Source:
-    """The shards behind an ``Input``, listed once."""
+class Source(Generic[A]):
+    """The shards behind what was ``Asked``, listed once."""
 
-    input: Input
+    input: A
     shards: tuple[Shard, ...]
     plan: str
     """Folder that keeps the offsets of tars."""
@@ -60,15 +86,12 @@ class Source:
         return digest([asdict(shard) for shard in self.shards])
 
 
-def open_source(asked: Input, output: str) -> Source:
+def open_source(asked: Input, output: str) -> Source[Input]:
     """List what ``asked`` names, for a run that writes below the folder ``output``.
 
     Raises ``ConfigError`` without an input path, when nothing is found there, and when its Parquet lacks the columns.
     """
-    if not asked.path:
-        raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, Parquet, or a glob of either)")
-    if not storage.is_local(output) and any(char in output for char in "*?["):
-        raise ConfigError(f"'output.folder': {output} holds one of *?[, which a store takes for a pattern; rename it")
+    refuse_places(asked.path, output, "FOLDER (images, tars, Parquet, or a glob of either)")
     asked = replace(asked, path=storage.absolute(asked.path))
     try:
         shards = tuple(list_shards(asked.path))
@@ -79,7 +102,15 @@ def open_source(asked: Input, output: str) -> Source:
     return source if all(shard.kind != FOLDER for shard in shards) else replace(source, cut=_digest_of(_cut(source)))
 
 
-def splits_of(shard: Shard, source: Source) -> Iterable[Split]:
+def refuse_places(path: str, output: str, wanted: str) -> None:
+    """Raise ``ConfigError`` without a ``path``, of which ``wanted`` says what it may be, or with an ``output`` that is a pattern."""
+    if not path:
+        raise ConfigError(f"missing key 'input.path': give --input {wanted}")
+    if not storage.is_local(output) and any(char in output for char in "*?["):
+        raise ConfigError(f"'output.folder': {output} holds one of *?[, which a store takes for a pattern; rename it")
+
+
+def splits_of(shard: Shard, source: Source[Any]) -> Iterable[Split]:
     """Cut one shard; runs in workers. Raises ``EnvironmentFault`` where a folder is no longer what the run was named by."""
     if not source.cut:
         return _of_shard(shard, source)
@@ -89,7 +120,7 @@ def splits_of(shard: Shard, source: Source) -> Iterable[Split]:
     return known
 
 
-def first_splits(source: Source) -> list[Split]:
+def first_splits(source: Source[Any]) -> list[Split]:
     """Cut only as much as ``input.limit`` asks for, here and not in workers."""
     splits = (split for shard in source.shards for split in splits_of(shard, source))
     return list(splits if source.input.limit is None else limited(splits, source.input.limit))
@@ -97,18 +128,17 @@ def first_splits(source: Source) -> list[Split]:
 
 def _refuse_columns(shards: Sequence[Shard], asked: Input) -> None:
     try:
-        refuse_columns((shard.path for shard in shards if shard.kind == PARQUET), asked.columns)
+        refuse_columns((shard.path for shard in shards if shard.kind == PARQUET), partial(choose, columns=asked.columns))
     except EnvironmentFault as error:
         raise ConfigError(f"'input.columns': {error}") from error
 
 
-def _cut(source: Source) -> Iterable[Split]:
+def _cut(source: Source[Any]) -> Iterable[Split]:
     return (split for shard in source.shards for split in _of_shard(shard, source))
 
 
-def _of_shard(shard: Shard, source: Source) -> Iterable[Split]:
-    asked = source.input
-    return cut(shard, asked.split_samples, asked.split_mb * 2**20, source.plan, asked.columns)
+def _of_shard(shard: Shard, source: Source[Any]) -> Iterable[Split]:
+    return source.input.cut(shard, source.plan)
 
 
 def _digest_of(splits: Iterable[Split]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.pairs.rules import annotate_digest, decisions, embed_digest, refuse_blind_looks
-from pipelines.pairs.source import Source, open_source
+from pipelines.pairs.source import Input, Source, open_source
 from pipelines.recaption.job import Job, caption_steps, recaption_digest, run_id
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
@@ -16,7 +16,7 @@ class Plan:
     """One run of the job, before it starts."""
 
     job: Job
-    source: Source
+    source: Source[Input]
     run_id: str
 
     def folder(self, *names: str) -> str:
