@@ -92,6 +92,6 @@ def take_digest(job: Job) -> str:
     return digest("captions", (job.version, duplicates.VERSION), annotate_digest(job), scored, rules)
 
 
-def run_id(job: Job, source: Source[Input]) -> str:
+def run_id(job: Job, source: Source) -> str:
     """Return the name of the run: its passes over exactly this input, laid out in exactly these shards."""
     return digest(take_digest(job), source.input, source.identity, job.output.shard_mb, job.output.seed)

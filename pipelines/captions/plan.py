@@ -6,7 +6,7 @@ from typing import Any
 from filters.vocabulary import VocabularySpec
 from pipelines.captions.job import Job, run_id, take_digest
 from pipelines.pairs.rules import annotate_digest, decisions, embed_digest, refuse_blind_looks
-from pipelines.pairs.source import Input, Source, open_source
+from pipelines.pairs.source import Source, open_source
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import code_version
@@ -17,7 +17,7 @@ class Plan:
     """One run of the job, before it starts."""
 
     job: Job
-    source: Source[Input]
+    source: Source
     run_id: str
 
     def folder(self, *names: str) -> str:
@@ -70,7 +70,7 @@ def plan_run(job: Job) -> Plan:
     refuse_blind_looks(job)
     source = open_source(job.input, job.output.folder)
     vocabulary = (job.vocabulary or VocabularySpec()) if job.balance else None
-    job = replace(job, input=source.input, vocabulary=vocabulary)
+    job = replace(job, input=replace(job.input, path=source.input.path), vocabulary=vocabulary)
     return Plan(job, source, run_id(job, source))
 
 

@@ -20,7 +20,7 @@ from pipelines.spine.steps import run_step
 from schemas.records import DECISION
 
 
-def cut(pipeline: beam.Pipeline, source: Source[Any]) -> PCollection[Split]:
+def cut(pipeline: beam.Pipeline, source: Source) -> PCollection[Split]:
     """Cut the input into splits, in workers unless it is limited."""
     if source.input.limit is not None:
         splits = pipeline | "Take the first splits" >> beam.Create(first_splits(source))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pipelines.readers.parquet import refuse_columns
 from pipelines.readers.parquet_columns import ParquetColumns, choose
@@ -61,14 +61,11 @@ class Asked(Protocol):
         ...
 
 
-A = TypeVar("A", bound=Asked)
-
-
 @dataclass(frozen=True)
-class Source(Generic[A]):
+class Source:
     """The shards behind what was ``Asked``, listed once."""
 
-    input: A
+    input: Asked
     shards: tuple[Shard, ...]
     plan: str
     """Folder that keeps the offsets of tars."""
@@ -86,7 +83,7 @@ class Source(Generic[A]):
         return digest([asdict(shard) for shard in self.shards])
 
 
-def open_source(asked: Input, output: str) -> Source[Input]:
+def open_source(asked: Input, output: str) -> Source:
     """List what ``asked`` names, for a run that writes below the folder ``output``.
 
     Raises ``ConfigError`` without an input path, when nothing is found there, and when its Parquet lacks the columns.
@@ -110,7 +107,7 @@ def refuse_places(path: str, output: str, wanted: str) -> None:
         raise ConfigError(f"'output.folder': {output} holds one of *?[, which a store takes for a pattern; rename it")
 
 
-def splits_of(shard: Shard, source: Source[Any]) -> Iterable[Split]:
+def splits_of(shard: Shard, source: Source) -> Iterable[Split]:
     """Cut one shard; runs in workers. Raises ``EnvironmentFault`` where a folder is no longer what the run was named by."""
     if not source.cut:
         return _of_shard(shard, source)
@@ -120,7 +117,7 @@ def splits_of(shard: Shard, source: Source[Any]) -> Iterable[Split]:
     return known
 
 
-def first_splits(source: Source[Any]) -> list[Split]:
+def first_splits(source: Source) -> list[Split]:
     """Cut only as much as ``input.limit`` asks for, here and not in workers."""
     splits = (split for shard in source.shards for split in splits_of(shard, source))
     return list(splits if source.input.limit is None else limited(splits, source.input.limit))
@@ -133,11 +130,11 @@ def _refuse_columns(shards: Sequence[Shard], asked: Input) -> None:
         raise ConfigError(f"'input.columns': {error}") from error
 
 
-def _cut(source: Source[Any]) -> Iterable[Split]:
+def _cut(source: Source) -> Iterable[Split]:
     return (split for shard in source.shards for split in _of_shard(shard, source))
 
 
-def _of_shard(shard: Shard, source: Source[Any]) -> Iterable[Split]:
+def _of_shard(shard: Shard, source: Source) -> Iterable[Split]:
     return source.input.cut(shard, source.plan)
 
 

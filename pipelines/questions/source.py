@@ -44,7 +44,7 @@ class QuestionInput:
         return questions.cut(shard, self.split_samples, self.split_mb * 2**20, self.columns)
 
 
-def open_questions(asked: QuestionInput, output: str) -> Source[QuestionInput]:
+def open_questions(asked: QuestionInput, output: str) -> Source:
     """List what ``asked`` names, for a run that writes below the folder ``output``.
 
     ``pairs.source.splits_of`` and ``first_splits`` cut it, ``readers.questions.read`` reads a split. Raises ``ConfigError`` without an

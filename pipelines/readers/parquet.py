@@ -250,6 +250,8 @@ def embedded(cell: Any) -> bytes | Failure:
         if cell.get("bytes") is None and cell.get("path"):
             return Failure("external_file", f"expected the bytes of an image, found only its path {cell['path']!r}; embed the files first")
         cell = cell.get("bytes")
+    if isinstance(cell, str):
+        return Failure("external_file", f"expected the bytes of an image, found the text {cell[:200]!r}; embed the files first")
     if cell is None:
         return Failure("no_image", "expected an image, found null or an empty list")
     if len(cell) > MAX_FILE_BYTES:

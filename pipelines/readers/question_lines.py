@@ -117,7 +117,7 @@ def _loaded(name: str) -> bytes | Failure:
 
 
 def _decoded(entry: str) -> bytes | Failure:
-    text = _DATA_URL.sub("", entry, count=1)
+    text = "".join(_DATA_URL.sub("", entry, count=1).split())
     if len(text) > MAX_FILE_BYTES:
         return Failure("too_many_bytes", f"the image holds {len(text)} characters, more than {MAX_FILE_BYTES}")
     try:

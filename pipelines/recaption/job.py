@@ -164,7 +164,7 @@ def recaption_digest(job: Job) -> str:
     return digest("recaption", versions, annotate_digest(job), models, rules, job.captioner.digest)
 
 
-def run_id(job: Job, source: Source[Input]) -> str:
+def run_id(job: Job, source: Source) -> str:
     """Return the name of the run: its passes over exactly this input, laid out in exactly these shards."""
     layout = (job.output.shard_mb, job.output.seed, job.output.described_as_samples)
     return digest(recaption_digest(job), source.input, source.identity, *layout)

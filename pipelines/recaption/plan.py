@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.pairs.rules import annotate_digest, decisions, embed_digest, refuse_blind_looks
-from pipelines.pairs.source import Input, Source, open_source
+from pipelines.pairs.source import Source, open_source
 from pipelines.recaption.job import Job, caption_steps, recaption_digest, run_id
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
@@ -16,7 +16,7 @@ class Plan:
     """One run of the job, before it starts."""
 
     job: Job
-    source: Source[Input]
+    source: Source
     run_id: str
 
     def folder(self, *names: str) -> str:
@@ -69,7 +69,7 @@ def plan_run(job: Job) -> Plan:
         raise ConfigError(f"'clip': {error}") from error
     refuse_blind_looks(job)
     source = open_source(job.input, job.output.folder)
-    job = replace(job, input=source.input)
+    job = replace(job, input=replace(job.input, path=source.input.path))
     return Plan(job, source, run_id(job, source))
 
 
