@@ -70,7 +70,7 @@ def plan_run(job: Job) -> Plan:
     refuse_blind_looks(job)
     source = open_source(job.input, job.output.folder)
     vocabulary = (job.vocabulary or VocabularySpec()) if job.balance else None
-    job = replace(job, input=source.input, vocabulary=vocabulary)
+    job = replace(job, input=replace(job.input, path=source.input.path), vocabulary=vocabulary)
     return Plan(job, source, run_id(job, source))
 
 

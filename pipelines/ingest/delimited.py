@@ -4,12 +4,10 @@ Lines are counted in bytes, so that a list is parsed from its start once and the
 """
 
 import csv
-import io
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import xxhash
 
@@ -20,7 +18,6 @@ from schemas.protocols import Failure
 
 KINDS = {".csv": "csv", ".tsv": "tsv"}
 _BOM = b"\xef\xbb\xbf"
-_BUFFER = 2**20
 _PLAN_VERSION = 1
 Starts = tuple[list[tuple[int, int]], int]
 """Byte and number of the first row of each split, and the rows in all."""
@@ -29,7 +26,7 @@ Fields = Sequence[str] | ValueError
 
 def header_of(path: str, kind: str, columns: ListColumns) -> dict[str, int]:
     """Return the place of each column by its role; raises ``EnvironmentFault`` where the list ``path`` lacks one."""
-    with _opened(path) as file:
+    with storage.open_lines(path) as file:
         return choose_names(path, _header(file, kind), columns)
 
 
@@ -45,7 +42,7 @@ def starts_of(shard: Shard, split_urls: int, plan: str) -> Starts:
 
 def read_rows(shard: Shard, columns: ListColumns, offset: int, first: int, last: int) -> Iterator[tuple[int, Mapping[str, Any] | Failure]]:
     """Yield the rows ``first`` to ``last`` of a list: cells by role, or why there are none. The row ``first`` begins at byte ``offset``."""
-    with _opened(shard.path) as file:
+    with storage.open_lines(shard.path) as file:
         header = _header(file, shard.kind)
         chosen = choose_names(shard.path, header, columns)
         file.seek(offset)
@@ -53,12 +50,6 @@ def read_rows(shard: Shard, columns: ListColumns, offset: int, first: int, last:
             if number >= last:
                 return
             yield number, _cells(fields, len(header), chosen)
-
-
-@contextmanager
-def _opened(path: str) -> Generator[BinaryIO]:
-    with storage.open_file(path) as file:
-        yield file if storage.is_local(path) else cast(BinaryIO, io.BufferedReader(cast(Any, file), _BUFFER))
 
 
 def _header(file: BinaryIO, kind: str) -> list[str]:
@@ -103,7 +94,7 @@ def _cells(fields: Fields, width: int, chosen: Mapping[str, int]) -> Mapping[str
 def _scanned(shard: Shard, split_urls: int) -> Starts:
     starts: list[tuple[int, int]] = []
     rows = 0
-    with _opened(shard.path) as file:
+    with storage.open_lines(shard.path) as file:
         _header(file, shard.kind)
         at = file.tell()
         for end, _ in _records(file, shard.kind, at):

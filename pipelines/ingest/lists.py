@@ -5,7 +5,6 @@ given is a *stretch*: splits that follow one another, opened once.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
@@ -15,11 +14,10 @@ import xxhash
 
 from pipelines.ingest import delimited
 from pipelines.ingest.list_columns import ListColumns, choose
-from pipelines.readers.listing import File, is_hidden, list_folder, list_matching, name_below, stat
+from pipelines.readers.listing import File, list_kinds, stat
 from pipelines.readers.parquet import read_cells, row_groups
 from pipelines.readers.samples import Damage
 from pipelines.readers.splits import Shard
-from pipelines.spine import storage
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Failure
 
@@ -76,23 +74,7 @@ Row = tuple[int, Mapping[str, Any] | Failure]
 
 def list_lists(pattern: str) -> list[Shard]:
     """Return the lists that ``pattern`` names, sorted by path; raises ``ValueError``, saying what to do, where it names none."""
-    pattern = os.path.normpath(pattern) if storage.is_local(pattern) else pattern
-    whole = not any(char in pattern for char in "*?[")
-    as_folder = whole and (os.path.isdir(pattern) if storage.is_local(pattern) else not pattern.lower().endswith(tuple(KINDS)))
-    single = whole and not as_folder and (not storage.is_local(pattern) or os.path.isfile(pattern))
-    files = list_folder(pattern) if as_folder else [stat(pattern)] if single else list_matching(pattern)
-    lists: list[Shard] = []
-    for file in files:
-        kind = KINDS.get(os.path.splitext(file.path)[1].lower())
-        if is_hidden(name_below(pattern, file.path) if as_folder else os.path.basename(file.path)):
-            continue
-        if kind:
-            lists.append(Shard(kind, *astuple(file)))
-        elif not as_folder:
-            raise ValueError(f"{file.path} is no list that can be read; {_NAME_ONE}; decompress it first if it is compressed")
-    if not lists:
-        raise ValueError(f"no input: {pattern} holds no list; {_NAME_ONE}")
-    return sorted(lists, key=lambda shard: shard.path)
+    return [Shard(kind, *astuple(file)) for kind, file in list_kinds(pattern, KINDS, "list", _NAME_ONE)]
 
 
 def refuse_columns(lists: Iterable[Shard], columns: ListColumns) -> None:

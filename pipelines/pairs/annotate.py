@@ -1,6 +1,6 @@
 """*Annotate*: read each split once, decode each image once or read its header, and leave every signal on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +24,8 @@ READ = "Read the images and their alt texts"
 DECODE = "Decode each image once"
 HEADERS = "Read the header of each image, no pixels"
 COMMITTED = "committed"
+Reader = Callable[[Split, str, str], pa.RecordBatch]
+"""Returns every row of a split, given corpus and licence, with ``reason`` and ``error``."""
 KEY = b"key"
 """Metadata key of a batch: the key of the split that it is."""
 ABOUT = b"annotation"
@@ -35,15 +37,16 @@ MICRO_BATCH = 32
 class ReadSplits(beam.DoFn):
     """Yields each split as one batch; a split that has a fragment goes to the output ``committed`` by its key alone."""
 
-    def __init__(self, folder: str, corpus: str, source_license: str) -> None:
+    def __init__(self, folder: str, corpus: str, source_license: str, reader: Reader = read, sentence: str = READ) -> None:
         self._folder, self._corpus, self._license = folder, corpus, source_license
+        self._reader, self._sentence = reader, sentence
 
     def process(self, split: Split) -> Iterator[pa.RecordBatch | TaggedOutput[Literal["committed"], str]]:
         """Read ``split`` unless its fragment is there."""
         if fragments.find(self._folder, split.key):
             yield TaggedOutput(COMMITTED, split.key)
         else:
-            yield read_split(split, self._corpus, self._license)
+            yield read_split(split, self._corpus, self._license, self._reader, self._sentence)
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,12 @@ class Annotator:
         return replace(signals, added={**signals.added, **self.looks(rows, pixels)})
 
 
-def read_split(split: Split, corpus: str, source_license: str) -> pa.RecordBatch:
-    """Return every planned row of ``split``; what could not be read is dead already."""
-    rows = read(split, corpus, source_license)
+def read_split(split: Split, corpus: str, source_license: str, reader: Reader = read, sentence: str = READ) -> pa.RecordBatch:
+    """Return every planned row of ``split`` as ``reader`` has it; what could not be read is dead already, at the step ``sentence``."""
+    rows = reader(split, corpus, source_license)
     reason, error = rows.column("reason"), rows.column("error")
     batch = start(rows.drop_columns(["reason", "error"]).replace_schema_metadata({KEY: split.key.encode()}))
-    return run_step(batch, READ, lambda _: Addition({}, reason, error))
+    return run_step(batch, sentence, lambda _: Addition({}, reason, error))
 
 
 def write_annotations(batch: pa.RecordBatch, folder: str) -> str:

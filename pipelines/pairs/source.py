@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from pipelines.readers.parquet import refuse_columns
-from pipelines.readers.parquet_columns import ParquetColumns
+from pipelines.readers.parquet_columns import ParquetColumns, choose
 from pipelines.readers.splits import FOLDER, PARQUET, Shard, Split, cut, limited, list_shards
 from pipelines.spine import storage
 from pipelines.spine.commit import refuse_below_one
@@ -37,12 +38,34 @@ class Input:
         """Refuse sizes of nothing."""
         refuse_below_one(limit=self.limit, split_samples=self.split_samples, split_mb=self.split_mb)
 
+    def cut(self, shard: Shard, plan: str) -> Iterable[Split]:
+        """Cut ``shard``, which has images; the offsets of a tar are kept in the folder ``plan``."""
+        return cut(shard, self.split_samples, self.split_mb * 2**20, plan, self.columns)
+
+
+class Asked(Protocol):
+    """What a job says of its input: that of pairs, or that of questions."""
+
+    @property
+    def path(self) -> str:
+        """What is read."""
+        ...
+
+    @property
+    def limit(self) -> int | None:
+        """Take only the first so many samples."""
+        ...
+
+    def cut(self, shard: Shard, plan: str) -> Iterable[Split]:
+        """Cut ``shard`` into splits; runs in workers."""
+        ...
+
 
 @dataclass(frozen=True)
 class Source:
-    """The shards behind an ``Input``, listed once."""
+    """The shards behind what was ``Asked``, listed once."""
 
-    input: Input
+    input: Asked
     shards: tuple[Shard, ...]
     plan: str
     """Folder that keeps the offsets of tars."""
@@ -65,10 +88,7 @@ def open_source(asked: Input, output: str) -> Source:
 
     Raises ``ConfigError`` without an input path, when nothing is found there, and when its Parquet lacks the columns.
     """
-    if not asked.path:
-        raise ConfigError("missing key 'input.path': give --input FOLDER (images, tars, Parquet, or a glob of either)")
-    if not storage.is_local(output) and any(char in output for char in "*?["):
-        raise ConfigError(f"'output.folder': {output} holds one of *?[, which a store takes for a pattern; rename it")
+    refuse_places(asked.path, output, "FOLDER (images, tars, Parquet, or a glob of either)")
     asked = replace(asked, path=storage.absolute(asked.path))
     try:
         shards = tuple(list_shards(asked.path))
@@ -77,6 +97,14 @@ def open_source(asked: Input, output: str) -> Source:
     _refuse_columns(shards, asked)
     source = Source(asked, shards, storage.join(output, "plan"))
     return source if all(shard.kind != FOLDER for shard in shards) else replace(source, cut=_digest_of(_cut(source)))
+
+
+def refuse_places(path: str, output: str, wanted: str) -> None:
+    """Raise ``ConfigError`` without a ``path``, of which ``wanted`` says what it may be, or with an ``output`` that is a pattern."""
+    if not path:
+        raise ConfigError(f"missing key 'input.path': give --input {wanted}")
+    if not storage.is_local(output) and any(char in output for char in "*?["):
+        raise ConfigError(f"'output.folder': {output} holds one of *?[, which a store takes for a pattern; rename it")
 
 
 def splits_of(shard: Shard, source: Source) -> Iterable[Split]:
@@ -97,7 +125,7 @@ def first_splits(source: Source) -> list[Split]:
 
 def _refuse_columns(shards: Sequence[Shard], asked: Input) -> None:
     try:
-        refuse_columns((shard.path for shard in shards if shard.kind == PARQUET), asked.columns)
+        refuse_columns((shard.path for shard in shards if shard.kind == PARQUET), partial(choose, columns=asked.columns))
     except EnvironmentFault as error:
         raise ConfigError(f"'input.columns': {error}") from error
 
@@ -107,8 +135,7 @@ def _cut(source: Source) -> Iterable[Split]:
 
 
 def _of_shard(shard: Shard, source: Source) -> Iterable[Split]:
-    asked = source.input
-    return cut(shard, asked.split_samples, asked.split_mb * 2**20, source.plan, asked.columns)
+    return source.input.cut(shard, source.plan)
 
 
 def _digest_of(splits: Iterable[Split]) -> str:

@@ -31,9 +31,9 @@ from schemas.protocols import Failure
 
 _METADATA = ("metadata.jsonl", "metadata.csv")
 _FILE_KEYS = ("file_name", "image", "path", "file")
-_CONNECTIONS = 16
+CONNECTIONS = 16
 """Images fetched at once from a remote folder, where each is a request (ours)."""
-_FAULTS_OF_ONE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+_FAULTS_OF_ONE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def read_entries(folder: str, entries: Sequence[Entry]) -> Iterator[Sample]:
         os.scandir(folder).close()
         yield from (_sample(folder, entry) for entry in entries)
         return
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         yield from pool.map(lambda entry: _sample(folder, entry), entries)
 
 
@@ -87,7 +87,7 @@ def _plain_entry(files: Mapping[str, File], name: str) -> Entry:
         return Entry(printable, file.size, file.etag, failure=Failure("unreadable_file", f"{printable}: rename it, this is no UTF-8"))
     beside: list[tuple[str, bytes] | None] = []
     for other in (stem + ".txt", stem + ".json"):
-        data = _load(files[other], MAX_WORDS_BYTES) if other in files else None
+        data = load(files[other], MAX_WORDS_BYTES) if other in files else None
         if isinstance(data, Failure):
             return Entry(name, file.size, file.etag, failure=Failure("bad_metadata", data.error))
         beside.append(None if data is None else (other, data))
@@ -162,7 +162,7 @@ def _sample(folder: str, entry: Entry) -> Sample:
 
 
 def _image(file: File) -> bytes | Failure:
-    data = _load(file)
+    data = load(file)
     if isinstance(data, Failure):
         return data
     if len(data) != file.size:
@@ -170,8 +170,8 @@ def _image(file: File) -> bytes | Failure:
     return data or Failure("empty_file", f"{file.path} holds 0 bytes")
 
 
-def _load(file: File, most: int = MAX_FILE_BYTES) -> bytes | Failure:
-    """Return the bytes of ``file``, or why this one file has none; a fault that others share raises."""
+def load(file: File, most: int = MAX_FILE_BYTES) -> bytes | Failure:
+    """Return the bytes of ``file``, or why this one file has none: a fault that others share raises ``OSError``."""
     if file.size > most:
         return Failure("too_many_bytes", f"{file.path} holds {file.size} bytes, more than {most}")
     try:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -58,6 +58,30 @@ def list_matching(pattern: str) -> Iterator[File]:
     matches = re.compile(FileSystem.translate_pattern(os.path.normpath(pattern))).match
     if os.path.isdir(folder):
         yield from (file for file in list_folder(folder) if matches(file.path))
+
+
+def list_kinds(pattern: str, kinds: Mapping[str, str], noun: str, name_one: str) -> list[tuple[str, File]]:
+    """Return the files whose endings are keys of ``kinds``, with their kind, that ``pattern`` names: one, those in a folder, or a glob.
+
+    They are sorted by path; other files of a folder are passed over. Raises ``ValueError``, which ends with ``name_one``, where no
+    ``noun`` is found or a file that is named is none.
+    """
+    pattern = os.path.normpath(pattern) if is_local(pattern) else pattern
+    whole = not any(char in pattern for char in "*?[")
+    as_folder = whole and (os.path.isdir(pattern) if is_local(pattern) else not pattern.lower().endswith(tuple(kinds)))
+    single = whole and not as_folder and (not is_local(pattern) or os.path.isfile(pattern))
+    found: list[tuple[str, File]] = []
+    for file in list_folder(pattern) if as_folder else [stat(pattern)] if single else list_matching(pattern):
+        kind = kinds.get(os.path.splitext(file.path)[1].lower())
+        if is_hidden(name_below(pattern, file.path) if as_folder else os.path.basename(file.path)):
+            continue
+        if kind:
+            found.append((kind, file))
+        elif not as_folder:
+            raise ValueError(f"{file.path} is no {noun} that can be read; {name_one}; decompress it first if it is compressed")
+    if not found:
+        raise ValueError(f"no input: {pattern} holds no {noun}; {name_one}")
+    return sorted(found, key=lambda one: one[1].path)
 
 
 def name_below(folder: str, path: str) -> str:

@@ -27,6 +27,8 @@ SUFFIX = ".parquet"
 _BATCH_ROWS, _BATCH_BYTES, _STREAM_BYTES = 32, 2**24, 2**22
 _ARROW = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What pyarrow raises, on malformed data as on faults of the machine."""
+Choice = Callable[[str, pa.Schema], Mapping[str, Column]]
+"""Which columns of a file are read, by role, given its path and schema; raises ``EnvironmentFault`` where they are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,21 @@ class RowRange:
     bytes: int
 
 
-def refuse_columns(paths: Iterable[str], columns: ParquetColumns) -> None:
-    """Raise ``EnvironmentFault`` where ``columns`` are not in the first of ``paths`` that has rows and a readable footer."""
+def refuse_columns(paths: Iterable[str], choice: Choice) -> None:
+    """Raise ``EnvironmentFault`` where ``choice`` finds no columns in the first of ``paths`` that has rows and a readable footer."""
     for path in paths:
-        groups = row_groups(path, partial(choose, path, columns=columns))
+        groups = row_groups(path, partial(choice, path))
         if not isinstance(groups, Damage) and any(rows for rows, _ in groups):
             return
 
 
-def scan(path: str, columns: ParquetColumns, max_samples: int, max_bytes: int) -> Iterator[RowRange | Damage]:
+def scan(path: str, choice: Choice, max_samples: int, max_bytes: int) -> Iterator[RowRange | Damage]:
     """Cut the rows of ``path`` by its footer alone: whole row groups together while they fit, a larger one into equal ranges.
 
     An image is taken to be as long as the mean row of its row group, all columns together. A file without a readable footer
-    is one ``Damage``. Raises ``EnvironmentFault`` where ``columns`` are not there.
+    is one ``Damage``. Raises ``EnvironmentFault`` where ``choice`` finds no columns.
     """
-    groups = row_groups(path, partial(choose, path, columns=columns))
+    groups = row_groups(path, partial(choice, path))
     if isinstance(groups, Damage):
         yield groups
         return
@@ -239,10 +241,17 @@ def _image(cell: Any, first_of_several: bool) -> bytes | Failure:
         if len(cell) > 1 and not first_of_several:
             return Failure("several_images", f"expected one image, found {len(cell)}; input.columns.first_of_several=true takes the first")
         cell = cell[0] if cell else None
+    return embedded(cell)
+
+
+def embedded(cell: Any) -> bytes | Failure:
+    """Return the encoded image in a cell of one image, bytes or a mapping of ``bytes`` and ``path``, or why there is none."""
     if isinstance(cell, dict):
-        if cell["bytes"] is None and cell.get("path"):
+        if cell.get("bytes") is None and cell.get("path"):
             return Failure("external_file", f"expected the bytes of an image, found only its path {cell['path']!r}; embed the files first")
-        cell = cell["bytes"]
+        cell = cell.get("bytes")
+    if isinstance(cell, str):
+        return Failure("external_file", f"expected the bytes of an image, found the text {cell[:200]!r}; embed the files first")
     if cell is None:
         return Failure("no_image", "expected an image, found null or an empty list")
     if len(cell) > MAX_FILE_BYTES:

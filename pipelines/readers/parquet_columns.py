@@ -93,7 +93,7 @@ def _is_there(schema: pa.Schema, field: pa.Field) -> bool:
 
 def _fitting(schema: pa.Schema, role: str, name: str) -> Column | None:
     at = schema.get_field_index(name)
-    kind = None if at < 0 else _image(schema.field(at).type) if role == IMAGE else _words(schema.field(at).type)
+    kind = None if at < 0 else image_type(schema.field(at).type) if role == IMAGE else _words(schema.field(at).type)
     return None if kind is None else Column(name, kind)
 
 
@@ -101,9 +101,14 @@ def _words(kind: pa.DataType) -> pa.DataType | None:
     return _BYTES if _is_any(kind, _TEXT) else None
 
 
-def _image(kind: pa.DataType) -> pa.DataType | None:
+def is_list(kind: pa.DataType) -> bool:
+    """Tell whether ``kind`` is a list of any sort."""
+    return any(test(kind) for test in _LIST)
+
+
+def image_type(kind: pa.DataType) -> pa.DataType | None:
     """Return the type that images of type ``kind`` are read as: bytes, a struct of bytes and path, or a list of either."""
-    if not any(test(kind) for test in _LIST):
+    if not is_list(kind):
         return _one_image(kind)
     one = _one_image(kind.value_type)
     return None if one is None else pa.large_list(one)

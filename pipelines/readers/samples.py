@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,10 +142,10 @@ def words_beside(text: tuple[str, bytes] | None, record: tuple[str, bytes] | Non
     return words if alt_text is None else Words(alt_text, words.url, words.license)
 
 
-def parse_record(data: bytes | str) -> dict[str, Any]:
-    """Return the JSON object in ``data``; raises ``ValueError`` if it holds anything else."""
+def parse_record(data: bytes | str, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
+    """Return the JSON object in ``data``, numbers as ``number`` makes them; raises ``ValueError`` if it holds anything else."""
     try:
-        record = json.loads(data)
+        record = json.loads(data, parse_int=number, parse_float=number)
     except RecursionError as error:
         raise ValueError("nested too deeply to be metadata") from error
     if not isinstance(record, dict):
@@ -158,11 +158,11 @@ def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
     texts = (value.strip() for key in keys if isinstance(value := fields.get(key), str))
     found = next(filter(None, texts), None)
     if found is not None:
-        _check(found)
+        check_text(found)
     return found
 
 
-def _check(text: str) -> None:
+def check_text(text: str) -> None:
     """Raise ``ValueError`` for a text that Arrow cannot store, or that is none of a sample."""
     text.encode()
     if len(text) > MAX_WORDS_BYTES:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
@@ -13,7 +14,8 @@ import xxhash
 from pipelines.readers import parquet
 from pipelines.readers.folder import Entry, list_entries, plans_rows, read_entries
 from pipelines.readers.listing import File, is_hidden, list_folder, list_matching, name_below, stat
-from pipelines.readers.parquet_columns import ParquetColumns
+from pipelines.readers.parquet_columns import ParquetColumns, choose
+from pipelines.readers.question_columns import QuestionColumns
 from pipelines.readers.samples import NO_WORDS, Damage, Sample, columns_of
 from pipelines.readers.tar import TarSample, read_samples, scan
 from pipelines.spine import storage
@@ -66,7 +68,9 @@ class Split:
     last: int = 0
     damage: Damage | None = None
     entries: tuple[Entry, ...] = ()
-    columns: ParquetColumns | None = None
+    columns: ParquetColumns | QuestionColumns | None = None
+    line: int = 0
+    """Number of the first line, from 1, where rows are lines."""
 
     @property
     def key(self) -> str:
@@ -110,9 +114,10 @@ def cut(shard: Shard, max_samples: int, max_bytes: int, plan: str, columns: Parq
         return
     if shard.kind == PARQUET:
         columns = columns or ParquetColumns()
-        yield from (_parquet_split(shard, found, columns) for found in parquet.scan(shard.path, columns, max_samples, max_bytes))
+        choice = partial(choose, columns=columns)
+        yield from (parquet_split(shard, found, columns) for found in parquet.scan(shard.path, choice, max_samples, max_bytes))
         return
-    path = storage.join(plan, f"{_hash(_PLAN_VERSION, *astuple(shard), max_samples, max_bytes)}.json")
+    path = storage.join(plan, f"{hash_of(_PLAN_VERSION, *astuple(shard), max_samples, max_bytes)}.json")
     known = _planned(shard, path)
     splits = _scanned(shard, max_samples, max_bytes) if known is None else iter(known)
     done: list[Split] = []
@@ -155,17 +160,25 @@ def _samples(split: Split) -> Iterator[Sample]:
     if split.kind == FOLDER:
         yield from read_entries(split.path, split.entries[: split.taken])
         return
+    refuse_changed(split)
+    if isinstance(split.columns, ParquetColumns):
+        yield from parquet.read_rows(split.path, split.first, split.last, split.columns)
+    else:
+        yield from read_samples(split.path, split.first, split.last, split.bytes)
+    if split.damage is not None:
+        yield Sample(split.path, None, split.damage.offset, 0, "", NO_WORDS, failure_of(split.path, split.damage))
+
+
+def refuse_changed(split: Split) -> None:
+    """Raise ``EnvironmentFault`` where the file of ``split`` is no longer what was cut."""
     found, planned = stat(split.path), File(split.path, split.size, split.etag)
     if found != planned:
         raise EnvironmentFault(f"{split.path} has changed since it was cut: expected {planned}, found {found}; run the command again")
-    if split.columns is None:
-        yield from read_samples(split.path, split.first, split.last, split.bytes)
-    else:
-        yield from parquet.read_rows(split.path, split.first, split.last, split.columns)
-    if split.damage is not None:
-        offset, error = astuple(split.damage)
-        failure = Failure("truncated_shard", f"{split.path}, byte {offset}: {error}; nothing from there on was read")
-        yield Sample(split.path, None, offset, 0, "", NO_WORDS, failure)
+
+
+def failure_of(path: str, damage: Damage) -> Failure:
+    """Return what the row says that stands for the ``damage`` of the file ``path``."""
+    return Failure("truncated_shard", f"{path}, byte {damage.offset}: {damage.error}; nothing from there on was read")
 
 
 def _is_folder(pattern: str) -> bool:
@@ -195,7 +208,7 @@ def _sorted_out(pattern: str, as_folder: bool) -> tuple[list[Shard], list[str]]:
     return shards, images
 
 
-def _packs(items: Iterable[tuple[_Item, int, bool]], max_samples: int, max_bytes: int) -> Iterator[list[_Item]]:
+def packs(items: Iterable[tuple[_Item, int, bool]], max_samples: int, max_bytes: int) -> Iterator[list[_Item]]:
     """Group (item, bytes, whether a pack begins with it) in order; an item of more than ``max_bytes`` stands alone."""
     pack: list[_Item] = []
     total = 0
@@ -213,14 +226,14 @@ def _listed(shard: Shard, max_samples: int, max_bytes: int) -> Iterator[Split]:
     """Cut a folder before about every ``max_samples / 2``-th name (ours: few splits are then cut by their size)."""
     same_name = groupby(list_entries(shard.path), key=lambda entry: entry.name)
     rows = (row for _, entries in same_name for row in enumerate(entries))
-    chosen = ((row, row[1].size, row[0] == 0 and int(_hash(row[1].name), 16) % max(1, max_samples // 2) == 0) for row in rows)
-    for pack in _packs(chosen, max_samples, max_bytes):
+    chosen = ((row, row[1].size, row[0] == 0 and int(hash_of(row[1].name), 16) % max(1, max_samples // 2) == 0) for row in rows)
+    for pack in packs(chosen, max_samples, max_bytes):
         yield _folder_split(shard, pack[0][0], [entry for _, entry in pack])
 
 
 def _scanned(shard: Shard, max_samples: int, max_bytes: int) -> Iterator[Split]:
     found = ((item, item.image_bytes if isinstance(item, TarSample) else 0, False) for item in scan(shard.path, shard.size))
-    for pack in _packs(found, max_samples, max_bytes):
+    for pack in packs(found, max_samples, max_bytes):
         samples = [item for item in pack if isinstance(item, TarSample)]
         damage = next((item for item in pack if isinstance(item, Damage)), None)
         first, last = (samples[0].start, samples[-1].end) if samples else (0, 0)
@@ -239,13 +252,14 @@ def _planned(shard: Shard, path: str) -> list[Split] | None:
 
 
 def _tar_split(shard: Shard, first: int, last: int, rows: int, size: int, damage: Damage | None) -> Split:
-    split_id = _hash(*astuple(shard), first, last)
+    split_id = hash_of(*astuple(shard), first, last)
     return Split(split_id, *astuple(shard), rows=rows, bytes=size, first=first, last=last, damage=damage)
 
 
-def _parquet_split(shard: Shard, found: parquet.RowRange | Damage, columns: ParquetColumns) -> Split:
+def parquet_split(shard: Shard, found: parquet.RowRange | Damage, columns: ParquetColumns | QuestionColumns) -> Split:
+    """Return the split of the rows, or of the damage, that ``parquet.scan`` found in ``shard``."""
     first, last, size = (0, 0, 0) if isinstance(found, Damage) else astuple(found)
-    split_id = _hash(*astuple(shard), first, last, *astuple(columns))
+    split_id = hash_of(*astuple(shard), first, last, *astuple(columns))
     damage = found if isinstance(found, Damage) else None
     rows = last - first + (damage is not None)
     return Split(split_id, *astuple(shard), rows=rows, bytes=size, first=first, last=last, damage=damage, columns=columns)
@@ -253,10 +267,11 @@ def _parquet_split(shard: Shard, found: parquet.RowRange | Damage, columns: Parq
 
 def _folder_split(shard: Shard, nth: int, entries: Sequence[Entry]) -> Split:
     """Return the split of ``entries``, the first of which is the ``nth`` row of its file: equal lines may fill several splits."""
-    split_id = _hash(*astuple(shard), nth, [astuple(entry) for entry in entries])
+    split_id = hash_of(*astuple(shard), nth, [astuple(entry) for entry in entries])
     size = sum(entry.size for entry in entries)
     return Split(split_id, *astuple(shard), rows=len(entries), bytes=size, entries=tuple(entries))
 
 
-def _hash(*parts: object) -> str:
+def hash_of(*parts: object) -> str:
+    """Return the name of ``parts``, which JSON has to hold: 32 hex digits of xxh3-128."""
     return xxhash.xxh3_128_hexdigest(json.dumps(parts).encode())

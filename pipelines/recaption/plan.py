@@ -69,7 +69,7 @@ def plan_run(job: Job) -> Plan:
         raise ConfigError(f"'clip': {error}") from error
     refuse_blind_looks(job)
     source = open_source(job.input, job.output.folder)
-    job = replace(job, input=source.input)
+    job = replace(job, input=replace(job.input, path=source.input.path))
     return Plan(job, source, run_id(job, source))
 
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +22,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from schemas.exits import EnvironmentFault
 
+LINE_BUFFER = 2**20
 TEMPORARY = ".writing-"
 """Prefix of a file that is being written; nothing reads such a name."""
 
@@ -85,6 +86,13 @@ def open_file(path: str) -> BinaryIO:
             if FileSystems.exists(path):
                 raise
             raise FileNotFoundError(f"{path} does not exist") from error
+
+
+@contextmanager
+def open_lines(path: str) -> Generator[BinaryIO]:
+    """Open ``path`` for reading bytes line by line; of a store, ``LINE_BUFFER`` bytes are read at a time."""
+    with open_file(path) as file:
+        yield file if is_local(path) else cast(BinaryIO, io.BufferedReader(cast(Any, file), LINE_BUFFER))
 
 
 def read(path: str) -> bytes:

@@ -1,0 +1,1 @@
+"""What the pipelines of reasoning data share: the questions that they read."""
