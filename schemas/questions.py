@@ -74,7 +74,7 @@ N_CORRECT = column("n_correct", pa.int32(), "rollouts that passed, of all models
 
 # What was found out of a question before any model was asked.
 QUESTION_TEXT = column("question", pa.string(), "the last turn of `prompt` without markers, Unicode NFC")
-IMAGE_COUNT = column("image_count", pa.int32(), "pictures of the question", unit="images", null=False)
+IMAGE_COUNT = column("image_count", pa.int32(), "pictures of the question", unit="images")
 IMAGE_HASHES = column("image_hashes", pa.list_(pa.string()), "xxh3-128 of each encoded picture, in order", unit="32 hex digits")
 PICTURE_HASHES = column(
     "picture_hashes", pa.list_(pa.uint64()), "first 64 bits of the perceptual hash of each picture, in order; 0 where it shows nothing"
@@ -116,7 +116,7 @@ ROLLOUTS = pa.schema([c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE
 """A rollout in a table of a run, beside what its question is."""
 
 QUESTION_ANNOTATION = pa.schema(
-    [*(f for f in QUESTION if f not in (PROMPT, IMAGES, CHOICES)), QUESTION_TEXT, *IMAGES_SEEN, *SIGNALS, *EXITS]
+    [*(f for f in QUESTION if f not in (PROMPT, IMAGES)), QUESTION_TEXT, *IMAGES_SEEN, *SIGNALS, *EXITS]
 )
 """What the first pass leaves on disk of a question: every row, its signals and its exit so far, no images."""
 

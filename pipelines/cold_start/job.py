@@ -102,7 +102,7 @@ def solve_digest(job: Job) -> str:
     return digest("cold-start", job.version, annotate_digest(job), rules, judged, models, job.output.seed)
 
 
-def run_id(job: Job, source: Source[QuestionInput]) -> str:
+def run_id(job: Job, source: Source) -> str:
     """Return the name of the run: its passes over exactly this input, laid out in exactly these shards."""
     layout = (job.sft, job.messages, job.output.shard_mb, job.output.seed, job.output.described_as_samples)
     return digest(solve_digest(job), source.input, source.identity, *layout)

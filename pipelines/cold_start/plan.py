@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.cold_start.job import Job, annotate_digest, run_id, solve_digest
 from pipelines.pairs.source import Source
-from pipelines.questions.source import QuestionInput, open_questions
+from pipelines.questions.source import open_questions
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import code_version
@@ -17,7 +17,7 @@ class Plan:
     """One run of the job, before it starts."""
 
     job: Job
-    source: Source[QuestionInput]
+    source: Source
     run_id: str
 
     def folder(self, *names: str) -> str:

@@ -33,16 +33,7 @@ class Solve:
         """Return ``batch`` with its rollouts; a question of which none is chosen leaves."""
         children = run_step(self.solver(batch, under_way(batch), 0, self.rollouts), CHOOSE, self.choose)
         chosen = set(take_rows(children, under_way(children)).column(c.ROW.name).to_pylist())
-        return run_step(nest(batch, ROLLOUTS, kept(children), q.ROLLED_OUT), KEEP, lambda rows: _has_one(rows, chosen))
-
-
-def kept(children: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rollouts with the exit of those that are still under way set: they are kept."""
-    from schemas.batches import set_columns
-    from schemas.exits import KEPT
-
-    exits = [door or KEPT for door in children.column(c.EXIT.name).to_pylist()]
-    return set_columns(children, {c.EXIT.name: pa.array(exits, pa.string())})
+        return run_step(nest(batch, ROLLOUTS, children, q.ROLLED_OUT), KEEP, lambda rows: _has_one(rows, chosen))
 
 
 def _has_one(rows: pa.RecordBatch, chosen: set[int]) -> Verdict:

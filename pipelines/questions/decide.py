@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection
 
+from pipelines.pairs.duplicates import verdicts
 from pipelines.readers.splits import Split
 from pipelines.spine.coder import from_ipc
 from pipelines.spine.steps import merge_step, run_step, under_way
@@ -56,12 +57,12 @@ class LanguageShares:
         return {name: round(min(1.0, share * whole / found[name]), 9) if found[name] else 0.0 for name, share in wanted.items()}
 
 
-def merge_equal(
-    judged: PCollection[pa.RecordBatch], splits: PCollection[Split], schema: pa.Schema
-) -> PCollection[tuple[Split, pa.RecordBatch]]:
-    """Merge questions with the same words and pictures into the first; the result is each split with the decisions on it."""
-    from pipelines.pairs.duplicates import verdicts
+Decided = PCollection[tuple[Split, pa.RecordBatch]]
+"""Each split with the decisions on it."""
 
+
+def merge_equal(judged: PCollection[pa.RecordBatch], splits: PCollection[Split], schema: pa.Schema) -> Decided:
+    """Merge questions with the same words and pictures into the first."""
     merges = (
         judged
         | "Name each question by its content" >> beam.FlatMap(_named).with_output_types(tuple[str, tuple[str, int]])
@@ -78,9 +79,7 @@ def merge_equal(
     return joined
 
 
-def hold_shares(
-    decided: PCollection[tuple[Split, pa.RecordBatch]], shares: LanguageShares, seed: int
-) -> PCollection[tuple[Split, pa.RecordBatch]]:
+def hold_shares(decided: Decided, shares: LanguageShares, seed: int) -> Decided:
     """Drop questions of the languages of which there are too many, by a draw that every rerun repeats."""
     counts = (
         decided

@@ -1,6 +1,6 @@
 """What rollouts go through once they are there: their tags, their style, their answer, what it earned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from synth.verify import Verify
 FORMAT = "Drop responses that break the format"
 STYLE = "Drop responses that ramble, repeat or mix languages"
 VERIFY = "Hold the answers against the truth"
-PASS = "Drop answers that did not pass"
+PASSED = "Drop answers that did not pass"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Judging:
     rewards: RewardAtLeast
 
     @property
+    def of_base(self) -> "Judging":
+        """Return the rules on rollouts that only grade a question: their style is nobody's."""
+        return replace(self, response_style=None)
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """Return the sentence and the rule of each step."""
         style: tuple[Step, ...] = ((STYLE, self.response_style),) if self.response_style else ()
@@ -39,7 +44,7 @@ class Judging:
             (FORMAT, partial(_formatted, self.response_format)),
             *style,
             (VERIFY, partial(_verified, self.verifiers)),
-            (PASS, self.rewards),
+            (PASSED, self.rewards),
         )
 
 

@@ -1,6 +1,6 @@
 """Rollouts of a batch of questions: asked for, held against the rules, and put back on their questions with their verdicts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.spine.loaded import loaded
 from pipelines.spine import funnel
+from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import FUNNEL, counts, run_step, start
 from schemas import columns as c
 from schemas import questions as q
@@ -101,7 +101,7 @@ def mime_of(data: bytes) -> str:
     return next((mime for magic, mime in _MIME if data.startswith(magic)), "image/webp")
 
 
-def _asking(live: pa.RecordBatch, rows: Sequence[dict[str, Any]]) -> zip[tuple[Any, Any, dict[str, Any]]]:
+def _asking(live: pa.RecordBatch, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     prompts, images = live.column(q.PROMPT.name).to_pylist(), live.column(q.IMAGES.name).to_pylist()
     return zip(prompts, [found or [] for found in images], rows, strict=True)
 

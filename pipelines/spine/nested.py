@@ -16,6 +16,7 @@ from pipelines.spine import funnel
 from pipelines.spine.steps import FUNNEL
 from schemas import columns as c
 from schemas.batches import set_columns
+from schemas.exits import KEPT
 
 PREFIX = FUNNEL + b":"
 
@@ -32,9 +33,11 @@ class Nested:
 def nest(parents: pa.RecordBatch, name: str, children: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return ``parents`` with ``children`` in the list column ``name``: those of each (split_id, row), in their order.
 
-    The structs have the columns of ``schema``; the funnel of ``children`` goes into the metadata. Raises ``ValueError`` for a child
-    without a parent.
+    The structs have the columns of ``schema``; a child that has not left is kept. The funnel of ``children`` goes into the metadata.
+    Raises ``ValueError`` for a child without a parent.
     """
+    exits = [door or KEPT for door in children.column(c.EXIT.name).to_pylist()]
+    children = set_columns(children, {c.EXIT.name: pa.array(exits, pa.string())})
     place = {row: at for at, row in enumerate(parents.column(c.ROW.name).to_pylist())}
     try:
         parent = np.array([place[row] for row in children.column(c.ROW.name).to_pylist()], np.int64)
@@ -42,11 +45,16 @@ def nest(parents: pa.RecordBatch, name: str, children: pa.RecordBatch, schema: p
         raise ValueError(f"a row nested in {name} says that its parent is row {missing}, which its split has not") from None
     order = np.argsort(parent, kind="stable")
     ends = np.searchsorted(parent[order], np.arange(len(parents) + 1)).astype(np.int32)
-    arrays = [children.column(field.name).cast(field.type).take(pa.array(order)) for field in schema]
+    arrays = [_column(children, field).take(pa.array(order)) for field in schema]
     bare = [pa.field(field.name, field.type) for field in schema]
     lists = pa.ListArray.from_arrays(pa.array(ends), pa.StructArray.from_arrays(arrays, fields=bare))
     metadata = {**(parents.schema.metadata or {}), PREFIX + name.encode(): (children.schema.metadata or {})[FUNNEL]}
     return set_columns(parents, {name: lists}).replace_schema_metadata(metadata)
+
+
+def _column(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    """Return the column as ``field`` types it; null where no row came as far as the step that adds it."""
+    return rows.column(field.name).cast(field.type) if field.name in rows.schema.names else pa.nulls(len(rows), field.type)
 
 
 def rows_of(batch: pa.RecordBatch, name: str, carried: Sequence[str] = ()) -> pa.RecordBatch:

@@ -1,0 +1,51 @@
+"""The pages of a finished cold start: the resolved job and the dataset card."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.cold_start.job import Job
+from pipelines.pairs.cards import front, listed
+from pipelines.spine.config import resolved
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Renders the pages of a run of ``job``; picklable, so that the last step of the graph can call it in a worker."""
+
+    job: Job
+
+    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  no samples are shown yet
+        """Return ``job.yaml`` and the dataset card."""
+        return {"job.yaml": resolved(self.job), "README.md": card(self.job).encode()}
+
+
+def card(job: Job) -> str:
+    """Return ``README.md`` of a run of ``job`` as the Hugging Face hub reads it."""
+    tables = ["sft", *(f"sft_{style}" for style in job.sft.styles[1:])]
+    lines = [
+        front(job.input.license, tables),
+        f"# {job.input.corpus}: long chains of thought",
+        f"Questions with a chain of thought by {job.solver.name}, each answer held against its truth by the verifier of its domain. "
+        "`source_license` holds the licence of each sample; `ledger/` tells of every question, `rollouts/` of every chain of thought, "
+        "with the reason for which it left.",
+        "## What samples went through",
+        *listed(_said(job)),
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _said(job: Job) -> list[str]:
+    band = f"{job.band.min_rate:g} to {job.band.max_rate:g}"
+    base = (
+        f"pass rate of {job.base.name}, the model to be trained, in {job.grading.first} rollouts: {band}"
+        if job.base
+        else "difficulty: off, no base model was named"
+    )
+    tags = "a grammar on the server held the model to the tags: such samples are marked `forced=grammar`" if job.solver.force_tags else ""
+    described = (
+        "questions whose picture was described in words (`seen=description`) lie among the samples"
+        if job.output.described_as_samples
+        else "questions whose picture was described in words (`seen=description`) lie apart, in `described/`"
+    )
+    shares = f"shares of languages: {dict(job.languages.shares)}" if job.languages else "shares of languages: off"
+    return [line for line in (base, f"{job.rollouts} rollouts a question", "format, style, verifier", tags, described, shares) if line]

@@ -1,0 +1,61 @@
+"""The tables of a run over questions that are made of nested rows: rollouts with their verdicts, and training samples."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.spine import nested
+from pipelines.spine.shards import Rows, Table, kept
+from schemas import columns as c
+from schemas import questions as q
+from schemas.batches import conform, take_rows
+from schemas.exits import KEPT
+from schemas.response import Style
+from synth.sft import ToMessages
+
+BESIDE = (c.SAMPLE_ID.name, c.SPLIT_ID.name, c.ROW.name, c.CORPUS.name, c.SOURCE_LICENSE.name, *(field.name for field in q.ABOUT))
+"""What a rollout in a table says of its question."""
+OF_QUESTION = (*BESIDE, q.PROMPT.name, q.IMAGES.name, q.PASS_RATE.name, q.N_SAMPLES.name, q.N_CORRECT.name)
+"""What a training sample takes from it."""
+
+
+def rollouts(column: str) -> Table:
+    """Return the table of all rows nested in ``column``, with their exits."""
+    return Table(q.ROLLOUTS, partial(_all, column))
+
+
+def training(column: str, messages: ToMessages, styles: Sequence[Style], described: bool) -> dict[str, Table]:
+    """Return the tables of training samples by name: ``sft`` in the first of ``styles``, ``sft_<style>`` in each further one.
+
+    ``described``: samples that were written from a description lie among them, and not in ``described`` alone.
+    """
+    names = ["sft", *(f"sft_{style}" for style in styles[1:])]
+    sees = partial(_seen, everything=described)
+    tables = {name: Table(q.SFT, partial(_samples, column, messages, style, sees)) for name, style in zip(names, styles, strict=True)}
+    apart = {} if described else {"described": Table(q.SFT, partial(_samples, column, messages, styles[0], _described))}
+    return tables | apart
+
+
+def _all(column: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+    rows = nested.rows_of(batch, column, BESIDE)
+    return conform(rows.select([name for name in rows.schema.names if name in q.ROLLOUTS.names]), q.ROLLOUTS)
+
+
+def _samples(column: str, messages: ToMessages, style: Style, wanted: Rows, batch: pa.RecordBatch) -> pa.RecordBatch:
+    rows = nested.rows_of(wanted(kept(batch)), column, OF_QUESTION)
+    return messages(take_rows(rows, _is(rows, c.EXIT.name, KEPT)), style)
+
+
+def _is(rows: pa.RecordBatch, name: str, value: str) -> npt.NDArray[np.bool_]:
+    return np.array([found == value for found in rows.column(name).to_pylist()], np.bool_)
+
+
+def _seen(batch: pa.RecordBatch, everything: bool) -> pa.RecordBatch:
+    return batch if everything else take_rows(batch, ~_is(batch, q.SEEN.name, q.SEEN_DESCRIPTION))
+
+
+def _described(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return take_rows(batch, _is(batch, q.SEEN.name, q.SEEN_DESCRIPTION))
