@@ -82,6 +82,19 @@ PICTURE_HASHES = column(
 IMAGES_SEEN = (IMAGE_COUNT, IMAGE_HASHES, PICTURE_HASHES)
 SIGNALS = (c.LANGUAGE_CONFIDENCE, c.ALT_TEXT_WORDS, c.SHINGLES, c.MINHASH)
 
+# How a question became a task of reinforcement learning.
+REWRITTEN_FROM = column("rewritten_from", pa.string(), "the multiple choice as it was asked, where it is asked without options now", source="paper 5.1")
+REWRITTEN_BY = column("rewritten_by", pa.string(), "model that asked it so")
+DISTRACTORS = column("distractors", pa.list_(pa.string()), "the wrong options of that multiple choice")
+LABEL_FAULT = column("label_fault", pa.string(), "why the truth cannot be right, as the verifier of its domain sees it", source="paper 5.1")
+HOPELESS = column(
+    "hopeless", pa.string(), "why no rollout passed: `too_hard`, or `suspect_label` where rollouts agree on another answer", source="paper 5.1"
+)
+OTHER_ANSWER = column("other_answer", pa.string(), "the answer that most rollouts agree on, where none passed")
+OTHER_VOTES = column("other_votes", pa.int32(), "rollouts that gave it", unit="rollouts")
+BENCHMARK = column("benchmark", pa.string(), "question of a benchmark that this one is, as `name:number`", source="paper 3.1")
+BENCHMARK_SPAN = column("benchmark_span", pa.string(), "the words that both share")
+
 # The training sample.
 DATA_SOURCE = column("data_source", pa.string(), "name of the corpus, by which verl chooses a reward", source="verl", null=False)
 MESSAGES = column(

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 SLOTS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"image": frozenset({"alt_text"}), "description": frozenset({"alt_text", "evidence"}), "question": frozenset()}
+    {"image": frozenset({"alt_text"}), "description": frozenset({"alt_text", "evidence"})}
 )
 """The slots of a prompt, by what its captioner has seen."""
 

@@ -17,7 +17,7 @@ from synth.chat import ChatClient, ChatSpec
 from synth.conversation import Conversation
 from synth.prompt import load_prompt
 from synth.rollouts import Group, Rollout, RolloutTask
-from synth.served import Served
+from synth.endpoint import Served
 
 CHARACTERS_A_TOKEN = 4
 """Characters that a grammar allows a thought for each of its tokens (ours: English)."""

@@ -12,6 +12,8 @@ from synth.verifiers.reward import UNDECIDED, Reward, Task, Verifier
 
 UNVERIFIABLE = Reward(None, "no_truth", "")
 """What an answer earns whose question has no truth."""
+CHOICE = "choice"
+"""Domain of the verifier of multiple choice."""
 AskJudge = Callable[[Sequence[tuple[str, Task]]], Sequence[Reward]]
 """Rewards for what rules could not decide, in order."""
 
@@ -28,9 +30,10 @@ class Verify:
     def __call__(self, batch: pa.RecordBatch, *, verifiers: Mapping[str, Verifier], judge: AskJudge | None = None) -> Addition:
         """Return the four columns; a domain without a verifier is ``undecided``, and what is undecided goes to ``judge``."""
         tasks = _tasks(batch)
-        rewards = [_reward(answer, task, verifiers.get(domain)) for answer, task, domain in tasks]
+        chosen = [task and verifier_of(domain, task.choices, verifiers) for _, task, domain in tasks]
+        rewards = [_reward(answer, task, verifier) for (answer, task, _), verifier in zip(tasks, chosen, strict=True)]
         _ask(rewards, tasks, judge)
-        names = [None if task is None else _name(verifiers.get(domain)) for _, task, domain in tasks]
+        names = [_name(verifier) for verifier in chosen]
         return Addition(
             {
                 q.REWARD.name: pa.array([r.value for r in rewards], pa.float32()),
@@ -41,6 +44,11 @@ class Verify:
             pa.nulls(len(batch), pa.string()),
             pa.nulls(len(batch), pa.string()),
         )
+
+
+def verifier_of(domain: str, choices: Sequence[str] | None, verifiers: Mapping[str, Verifier]) -> Verifier | None:
+    """Return what judges the answers of a question: of a multiple choice the letters, of any other what its domain names."""
+    return verifiers.get(CHOICE if choices else domain)
 
 
 def _tasks(batch: pa.RecordBatch) -> list[tuple[str, Task | None, str]]:

@@ -1,0 +1,55 @@
+"""Whether a label can be right: the verifier must accept the truth for itself, and none of the wrong options (paper 5.1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from schemas import questions as q
+from schemas.exits import Addition
+from synth.fill_in import choice_of
+from synth.verifiers.reward import UNDECIDED, Task, Verifier
+from synth.verify import verifier_of
+
+NO_VERIFIER, NOT_ACCEPTED, ACCEPTED = "no_verifier", "truth_not_accepted", "distractor_accepted"
+NO_CHOICE = "truth_is_no_choice"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCheck:
+    """Adds ``label_fault``. Reads ``question``, ``truth``, ``choices``, ``domain`` and, where there is one, ``distractors``."""
+
+    version: ClassVar[int] = 1
+
+    def __call__(self, batch: pa.RecordBatch, *, verifiers: Mapping[str, Verifier], judged: bool = False) -> Addition:
+        """Return why each label cannot be right, null where nothing speaks against it; ``judged`` says that a judge decides the rest."""
+        names = (q.QUESTION_TEXT, q.TRUTH, q.CHOICES, q.DOMAIN, q.DISTRACTORS)
+        columns = (batch.column(f.name).to_pylist() if f.name in batch.schema.names else [None] * len(batch) for f in names)
+        faults = [_fault(*row, verifiers, judged) for row in zip(*columns, strict=True)]
+        nothing = pa.nulls(len(batch), pa.string())
+        return Addition({q.LABEL_FAULT.name: pa.array(faults, pa.string())}, nothing, nothing)
+
+
+def _fault(
+    question: str | None,
+    truth: str | None,
+    choices: list[str] | None,
+    domain: str,
+    distractors: list[str] | None,
+    verifiers: Mapping[str, Verifier],
+    judged: bool,
+) -> str | None:
+    verifier = verifier_of(domain, choices, verifiers)
+    if truth is None or (verifier is None and not judged):
+        return NO_VERIFIER
+    if choices and choice_of(question or "", choices, truth) is None:
+        return NO_CHOICE
+    if verifier is None:
+        return None
+    task = Task(truth, question or "", tuple(choices or ()))
+    own = verifier(truth, task)
+    if own.value != 1.0 and not (judged and own.reason == UNDECIDED):
+        return NOT_ACCEPTED
+    wrong = [option for option in distractors or () if verifier(option, task).value == 1.0]
+    return ACCEPTED if wrong else None
