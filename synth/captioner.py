@@ -3,19 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from schemas.exits import EnvironmentFault
-from schemas.protocols import Answer, CaptionTask, ChatRequest, Failure
+from schemas.protocols import Answer, CaptionTask, Failure
 from schemas.weights import entry_of
 from synth.answers import AnswerStore
 from synth.chat import ChatClient, ChatSpec
 from synth.completion import Turn
 from synth.prompt import Prompt, load_prompt
+from synth.served import ask_stored, check_served, served_model
 
 EMBEDDED = "embedded"
 """Endpoint of a model that the launcher serves beside the pipeline; for local runners only."""
@@ -108,13 +107,7 @@ class CaptionerSpec:
             raise ValueError("a key is for an endpoint; the embedded server asks for none")
         if self.endpoint == EMBEDDED:
             return self
-        with chat.load() as client:
-            if self.model:
-                return self
-            found = client.models()
-        if len(found) != 1:
-            raise EnvironmentFault(f"{self.endpoint} serves {found}, and the job names none of them: --set captioner.model=NAME")
-        return replace(self, model=found[0])
+        return replace(self, model=served_model(chat, self.model))
 
     def served_at(self, endpoint: str) -> "CaptionerSpec":
         """Return the spec of the embedded model at the address where it is served, one request at a time."""
@@ -143,14 +136,7 @@ class CaptionerSpec:
 
         So it does for ``max_tokens`` beyond the server's context, which would kill every sample by itself.
         """
-        with self.chat.load() as client:
-            client.check(image=self.seen == "image")
-            context = client.context()
-        if context is not None and self.max_tokens > context:
-            raise EnvironmentFault(
-                f"captioner.max_tokens={self.max_tokens} is more than the {context} tokens that {self.model} at {self.endpoint} has for "
-                f"prompt and answer together; lower it, --set captioner.max_tokens={context // 2}, or serve with a larger --max-model-len"
-            )
+        check_served(self.chat, image=self.seen == "image")
 
     def load(self, answers: AnswerStore, workers: int = 1) -> "ServedCaptioner":
         """Return the captioner, with its share of ``max_in_flight`` among so many workers."""
@@ -172,15 +158,7 @@ class ServedCaptioner:
         identity = self._client.spec.identity
         keys = [turn.key(identity) for turn in turns]
         distinct = dict(zip(keys, turns, strict=True))
-        with self._answers.open(split_id) as answers:
-            outcomes: dict[str, Answer | Failure] = {**answers.expect(distinct)}
-            requests = [ChatRequest(turn.messages(), key) for key, turn in distinct.items() if key not in outcomes]
-            with closing(self._client.ask(requests)) as finished:
-                for index, outcome in finished:
-                    key = requests[index].key
-                    if isinstance(outcome, Answer):
-                        answers.put(key, outcome)
-                    outcomes[key] = outcome
+        outcomes = ask_stored(self._client, self._answers, split_id, distinct)
         return [outcomes[key] if key not in keys[:row] else _free(outcomes[key]) for row, key in enumerate(keys)]
 
     def close(self) -> None:

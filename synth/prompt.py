@@ -6,21 +6,30 @@
     Rewrite the alt text ...
     Alt text: {alt_text}
 
-A prompt that works from the image has the slot ``{alt_text}``; one that works from a description has ``{evidence}`` too.
+A recaption prompt that works from the image has the slot ``{alt_text}``; one that works from a description has ``{evidence}``
+too. A judge's prompt sees two answers to a question: ``{question}``, ``{first}`` and ``{second}``.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 SLOTS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"image": frozenset({"alt_text"}), "description": frozenset({"alt_text", "evidence"})}
+    {
+        "image": frozenset({"alt_text"}),
+        "description": frozenset({"alt_text", "evidence"}),
+        "answers": frozenset({"question", "first", "second"}),
+    }
 )
-"""The slots of a prompt, by what its captioner has seen."""
+"""The slots of a prompt, by what its model has seen."""
+RECAPTION = frozenset({"image", "description"})
+"""What a captioner may have seen."""
+JUDGE = frozenset({"answers"})
+"""What a judge may have seen: words alone."""
 
 _SLOT = re.compile(r"\{(\w*)\}")
 
@@ -30,9 +39,9 @@ class Prompt:
     """One prompt. Raises ``ValueError`` for an empty version, an unknown ``seen``, or slots other than those of ``SLOTS``."""
 
     version: str
-    """Name and number of the wording; a column of every caption."""
+    """Name and number of the wording; a column of whatever is written by it."""
     seen: str
-    """``image`` or ``description``."""
+    """One of ``SLOTS``: ``image``, ``description`` or ``answers``."""
     text: str
     """The template."""
 
@@ -56,15 +65,19 @@ class Prompt:
         return _SLOT.sub("", self.text)
 
     def fill(self, alt_text: str, evidence: str) -> str:
-        """Return the text of one request. Braces in the data stay as they are: the template is passed over once."""
-        values = {"alt_text": alt_text, "evidence": evidence}
+        """Return the text of one request for a caption."""
+        return self.filled({"alt_text": alt_text, "evidence": evidence})
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        """Return the text with a value in each slot. Braces in the data stay as they are: the template is passed over once."""
         return _SLOT.sub(lambda slot: values[slot[1]], self.text)
 
 
-def load_prompt(name_or_path: str) -> Prompt:
+def load_prompt(name_or_path: str, seen: Collection[str] = RECAPTION) -> Prompt:
     """Return the packaged prompt of that name, or the one in a file if it ends in ``.md``.
 
-    Raises ``ValueError`` that names the file when there is none or when it is no prompt.
+    Raises ``ValueError`` that names the file when there is none, when it is no prompt, and when it is for a model that has seen
+    something else than ``seen`` allows.
     """
     packaged = Path(__file__).parent / "prompts"
     file = Path(name_or_path) if name_or_path.endswith(".md") else packaged / f"{name_or_path}.md"
@@ -72,9 +85,12 @@ def load_prompt(name_or_path: str) -> Prompt:
         known = sorted(entry.stem for entry in packaged.glob("*.md"))
         raise ValueError(f"no prompt {name_or_path!r}; known are {', '.join(known)}, or give the path of a file that ends in .md")
     try:
-        return parse_prompt(file.read_text(encoding="utf-8"))
+        prompt = parse_prompt(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
+    if prompt.seen not in seen:
+        raise ValueError(f"{file}: expected seen to be one of {sorted(seen)} here, found {prompt.seen!r}")
+    return prompt
 
 
 def parse_prompt(text: str) -> Prompt:

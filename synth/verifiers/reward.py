@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 EQUAL, DIFFERENT = "equal", "different"
+PARTIAL = "partial"
 TIMEOUT, UNDECIDED = "timeout", "undecided"
 
 
@@ -34,6 +35,12 @@ class Reward:
         """Refuse a value outside [0, 1]."""
         if self.value is not None and not 0 <= self.value <= 1:
             raise ValueError(f"a reward lies in [0, 1], found {self.value} ({self.reason})")
+
+
+def graded(share: float, by: str) -> Reward:
+    """Return the reward of an answer that is right to this ``share`` of 0 to 1: ``equal``, ``different``, or ``partial`` between."""
+    value = round(share, 4)
+    return Reward(value, EQUAL if value == 1 else PARTIAL if value else DIFFERENT, by)
 
 
 class Verifier(Protocol):
