@@ -12,7 +12,9 @@ from schemas import questions as q
 from schemas.batches import strings
 from schemas.exits import Rule, Verdict, judge
 
-_OPTIONS = re.compile(r"which of (?:the|these)|of the following|the options?\b|\b(?:[A-D]|[1-4])\)|\([A-D]\)|以下|下列|哪一?项|选项|哪个选项", re.IGNORECASE)
+_OPTIONS = re.compile(
+    r"which of (?:the|these)|of the following|the options?\b|\b(?:[A-D]|[1-4])\)|\([A-D]\)|以下|下列|哪一?项|选项|哪个选项", re.IGNORECASE
+)
 """How a question speaks of its options."""
 _OPEN = re.compile(r"all of (?:the|these)|none of|both|neither|以上|都不|都是|\b[A-D] and [A-D]\b", re.IGNORECASE)
 """How an option speaks of the others: such a choice has no answer of its own."""
@@ -41,7 +43,9 @@ class FillInRules:
             "open_option": [any(_OPEN.search(option) for option in found) for found in options],
             "short_rewriting": [len(text) < self.min_chars for text in now],
             "mentions_options": [bool(_OPTIONS.search(text)) for text in now],
-            "answer_in_question": [_stands_in(own, text) and not _stands_in(own, old) for own, text, old in zip(truth, now, before, strict=True)],
+            "answer_in_question": [
+                _stands_in(own, text) and not _stands_in(own, old) for own, text, old in zip(truth, now, before, strict=True)
+            ],
             "lost_number": [not _numbers(old) <= _numbers(text) for old, text in zip(before, now, strict=True)],
         }
         return judge(len(batch), *(Rule(reason, rewritten & np.array(fails, np.bool_)) for reason, fails in faults.items()))

@@ -89,7 +89,9 @@ class NearQuestion:
         )
 
     def _show_the_same(self, left: Sequence[int], right: Sequence[int]) -> bool:
-        return len(left) == len(right) and all(a and b and (a ^ b).bit_count() <= self.max_distance for a, b in zip(left, right, strict=True))
+        return len(left) == len(right) and all(
+            a and b and (a ^ b).bit_count() <= self.max_distance for a, b in zip(left, right, strict=True)
+        )
 
 
 def _parts(pictures: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -101,4 +103,4 @@ def _parts(pictures: Sequence[int]) -> list[tuple[int, int, int]]:
 
 def _mixed(*parts: object) -> int:
     """Return 64 bits over ``parts``; 0 for none."""
-    return xxhash.xxh3_64_intdigest(repr(parts)) if parts else 0
+    return xxhash.xxh3_64_intdigest(repr(parts).encode()) if parts else 0

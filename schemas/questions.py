@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from schemas import columns as c
 from schemas.columns import column
-from schemas.records import EXITS, SOURCE
+from schemas.records import EXITS, SOURCE, TWINS
 
 PASS_TYPE = pa.struct(
     [
@@ -83,17 +83,47 @@ IMAGES_SEEN = (IMAGE_COUNT, IMAGE_HASHES, PICTURE_HASHES)
 SIGNALS = (c.LANGUAGE_CONFIDENCE, c.ALT_TEXT_WORDS, c.SHINGLES, c.MINHASH)
 
 # How a question became a task of reinforcement learning.
-REWRITTEN_FROM = column("rewritten_from", pa.string(), "the multiple choice as it was asked, where it is asked without options now", source="paper 5.1")
+REWRITTEN_FROM = column(
+    "rewritten_from", pa.string(), "the multiple choice as it was asked, where it is asked without options now", source="paper 5.1"
+)
 REWRITTEN_BY = column("rewritten_by", pa.string(), "model that asked it so")
 DISTRACTORS = column("distractors", pa.list_(pa.string()), "the wrong options of that multiple choice")
 LABEL_FAULT = column("label_fault", pa.string(), "why the truth cannot be right, as the verifier of its domain sees it", source="paper 5.1")
 HOPELESS = column(
-    "hopeless", pa.string(), "why no rollout passed: `too_hard`, or `suspect_label` where rollouts agree on another answer", source="paper 5.1"
+    "hopeless",
+    pa.string(),
+    "why no rollout passed: `too_hard`, or `suspect_label` where rollouts agree on another answer",
+    source="paper 5.1",
 )
 OTHER_ANSWER = column("other_answer", pa.string(), "the answer that most rollouts agree on, where none passed")
 OTHER_VOTES = column("other_votes", pa.int32(), "rollouts that gave it", unit="rollouts")
 BENCHMARK = column("benchmark", pa.string(), "question of a benchmark that this one is, as `name:number`", source="paper 3.1")
 BENCHMARK_SPAN = column("benchmark_span", pa.string(), "the words that both share")
+
+# The task of reinforcement learning.
+ABILITY = column("ability", pa.string(), "the domain, as verl calls it", source="verl")
+REWARD_MODEL = column(
+    "reward_model",
+    pa.struct([pa.field("style", pa.string()), pa.field("ground_truth", pa.string())]),
+    "`rule`, and the truth",
+    source="verl",
+)
+EXTRA_INFO = column(
+    "extra_info",
+    pa.struct(
+        [
+            *(
+                pa.field("index", pa.int64()),
+                pa.field("split", pa.string()),
+                pa.field("question", pa.string()),
+                pa.field("answer", pa.string()),
+            ),
+            *(pa.field("verifier", pa.string()), pa.field("verifier_args", pa.string()), pa.field("tier", pa.string())),
+        ]
+    ),
+    "what a reward needs besides: the domain of the verifier, its options as JSON, the tier",
+    source="verl",
+)
 
 # The training sample.
 DATA_SOURCE = column("data_source", pa.string(), "name of the corpus, by which verl chooses a reward", source="verl", null=False)
@@ -128,9 +158,7 @@ ROLLED_OUT = pa.schema([*JUDGED, *SPENT, *EXITS])
 ROLLOUTS = pa.schema([c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.CORPUS, c.SOURCE_LICENSE, *ABOUT, *ROLLED_OUT])
 """A rollout in a table of a run, beside what its question is."""
 
-QUESTION_ANNOTATION = pa.schema(
-    [*(f for f in QUESTION if f not in (PROMPT, IMAGES)), QUESTION_TEXT, *IMAGES_SEEN, *SIGNALS, *EXITS]
-)
+QUESTION_ANNOTATION = pa.schema([*(f for f in QUESTION if f not in (PROMPT, IMAGES)), QUESTION_TEXT, *IMAGES_SEEN, *SIGNALS, *EXITS])
 """What the first pass leaves on disk of a question: every row, its signals and its exit so far, no images."""
 
 QUESTION_DECISION = pa.schema([c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.LANGUAGE, *EXITS])
@@ -143,6 +171,30 @@ COLD_START = pa.schema(
 
 QUESTION_LEDGER = pa.schema([field for field in COLD_START if field.name not in ("images", "prompt", "graded", "rollouts")])
 """One line for each question of the input, by whichever door it left."""
+
+MADE = (REWRITTEN_FROM, REWRITTEN_BY, DISTRACTORS, LABEL_FAULT, HOPELESS, OTHER_ANSWER, OTHER_VOTES, BENCHMARK, BENCHMARK_SPAN)
+
+TASK_DECISION = pa.schema([*QUESTION_DECISION, *TWINS])
+"""What crosses the shuffles of RL tasks back to a split."""
+
+TASK_FRAGMENT = pa.schema(
+    [*QUESTION, QUESTION_TEXT, *IMAGES_SEEN, c.DUPLICATE_COUNT, *MADE, *DIFFICULTY, nested("graded", ROLLED_OUT), *EXITS]
+)
+"""A committed split of RL tasks: every question with its exit, its pictures only where it is kept, and the rollouts that graded it."""
+
+TASK_LEDGER = pa.schema([field for field in TASK_FRAGMENT if field.name not in ("images", "prompt", "graded")])
+"""One line for each question of the input, by whichever door it left."""
+
+RL = pa.schema(
+    [
+        *(c.SAMPLE_ID, c.SPLIT_ID, c.ROW, DATA_SOURCE, c.SOURCE_LICENSE, DOMAIN, c.LANGUAGE, SEEN, PROMPT, IMAGES, ABILITY),
+        *(REWARD_MODEL, EXTRA_INFO, *DIFFICULTY, HOPELESS, HUMAN_TIER),
+    ]
+)
+"""A task of reinforcement learning, with the columns that verl reads."""
+
+AUDIT = pa.schema([c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.CORPUS, DOMAIN, QUESTION_TEXT, CHOICES, TRUTH, OTHER_ANSWER, OTHER_VOTES, N_SAMPLES])
+"""A question whose label the rollouts contradict, for people to look at."""
 
 SFT = pa.schema(
     [

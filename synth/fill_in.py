@@ -3,17 +3,17 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
-from schemas.protocols import Answer, ChatRequest, Failure
+from schemas.protocols import Failure
 from synth.answers import AnswerStore
 from synth.chat import ChatClient, ChatSpec
 from synth.completion import Turn
-from synth.prompt import Prompt, load_prompt
 from synth.endpoint import Served
+from synth.prompt import REWRITER, Prompt, load_prompt
+from synth.served import ask_stored, check_served
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -56,7 +56,7 @@ class RewriterSpec:
     @cached_property
     def template(self) -> Prompt:
         """Return the prompt, read once; raises ``ValueError`` where there is none."""
-        return load_prompt(self.prompt)
+        return load_prompt(self.prompt, REWRITER)
 
     @property
     def name(self) -> str:
@@ -79,9 +79,8 @@ class RewriterSpec:
         return replace(self, served=self.served.resolved(self.role))
 
     def check(self) -> None:
-        """Raise ``EnvironmentFault`` unless the server answers within 10 seconds."""
-        with self.chat.load() as client:
-            client.check()
+        """Raise ``EnvironmentFault`` unless the server answers within 10 seconds and has room for a question."""
+        check_served(self.chat)
 
     def load(self, answers: AnswerStore, workers: int = 1) -> "ServedRewriter":
         """Return the rewriter, with its share of ``max_in_flight`` among so many workers."""
@@ -98,15 +97,7 @@ class ServedRewriter:
         """Return the rewritten question of each choice, or why there is none. Stored answers are not asked again."""
         turns = [Turn(self._filled(choice)) for choice in choices]
         keys = [turn.key(self._client.spec.identity) for turn in turns]
-        with self._answers.open(split_id) as answers:
-            found: dict[str, Answer | Failure] = {**answers.expect(dict.fromkeys(keys))}
-            requests = {k: ChatRequest(turn.messages(), k) for k, turn in zip(keys, turns, strict=True) if k not in found}
-            with closing(self._client.ask(list(requests.values()))) as finished:
-                for index, outcome in finished:
-                    key = list(requests)[index]
-                    found[key] = outcome
-                    if isinstance(outcome, Answer):
-                        answers.put(key, outcome)
+        found = ask_stored(self._client, self._answers, split_id, dict(zip(keys, turns, strict=True)))
         return [outcome if isinstance(outcome := found[key], Failure) else bare(outcome.text) for key in keys]
 
     def close(self) -> None:

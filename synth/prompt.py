@@ -23,11 +23,17 @@ SLOTS: Mapping[str, frozenset[str]] = MappingProxyType(
         "image": frozenset({"alt_text"}),
         "description": frozenset({"alt_text", "evidence"}),
         "answers": frozenset({"question", "first", "second"}),
+        "question": frozenset(),
+        "choice": frozenset({"question", "options", "answer"}),
     }
 )
 """The slots of a prompt, by what its model has seen."""
 RECAPTION = frozenset({"image", "description"})
 """What a captioner may have seen."""
+REASONER = frozenset({"question"})
+"""What a reasoner may have seen: its prompt goes before the question and has no slots."""
+REWRITER = frozenset({"choice"})
+"""What a rewriter may have seen: a multiple choice with its answer."""
 JUDGE = frozenset({"answers"})
 """What a judge may have seen: words alone."""
 
@@ -41,7 +47,7 @@ class Prompt:
     version: str
     """Name and number of the wording; a column of whatever is written by it."""
     seen: str
-    """One of ``SLOTS``: ``image``, ``description`` or ``answers``."""
+    """One of ``SLOTS``."""
     text: str
     """The template."""
 

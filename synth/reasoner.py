@@ -15,9 +15,9 @@ from synth import rollouts
 from synth.answers import AnswerStore, SplitAnswers
 from synth.chat import ChatClient, ChatSpec
 from synth.conversation import Conversation
-from synth.prompt import load_prompt
-from synth.rollouts import Group, Rollout, RolloutTask
 from synth.endpoint import Served
+from synth.prompt import REASONER, load_prompt
+from synth.rollouts import Group, Rollout, RolloutTask
 
 CHARACTERS_A_TOKEN = 4
 """Characters that a grammar allows a thought for each of its tokens (ours: English)."""
@@ -66,7 +66,7 @@ class ReasonerSpec:
     def instructions(self) -> Mapping[bool, str]:
         """Return what stands before a question, by whether its answer can be verified; raises ``ValueError`` where there is no prompt."""
         names = {True: self.prompt, False: self.open_prompt}
-        return {verifiable: load_prompt(name).text if name else "" for verifiable, name in names.items()}
+        return {verifiable: load_prompt(name, REASONER).text if name else "" for verifiable, name in names.items()}
 
     @property
     def name(self) -> str:

@@ -14,11 +14,12 @@ from pipelines.cold_start.solve import ROLLOUTS, SOLVE, Solve
 from pipelines.pairs import graph as pairs
 from pipelines.questions import graph, take
 from pipelines.questions.annotate import Annotator
-from pipelines.questions.decide import Decided, hold_shares, merge_equal
+from pipelines.questions.decide import hold_shares, merge_equal
 from pipelines.questions.grade import GRADED, Grade
 from pipelines.questions.judging import Judging
 from pipelines.questions.roll_out import ReasonerBackend, RollOut
 from pipelines.questions.tables import rollouts, training
+from pipelines.readers.splits import Split
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
@@ -36,10 +37,10 @@ def build(pipeline: beam.Pipeline, plan: Plan, models: Mapping[str, ReasonerBack
     splits = pairs.cut(pipeline, plan.source)
     annotated = graph.annotate_splits(splits, job.input, Annotator(job.decode, job.lid), plan.annotations)
     judged = graph.judge(annotated, plan.annotations, [(RULES, job.questions)])
-    decided = merge_equal(judged, splits, QUESTION_DECISION)
+    decided = merge_equal(judged, QUESTION_DECISION)
     if job.languages:
         decided = hold_shares(decided, job.languages, job.output.seed)
-    return commit_run(_solve(decided, plan, models), pairs.note(splits), commit_of(plan))
+    return commit_run(_solve(decided, splits, plan, models), pairs.note(splits), commit_of(plan))
 
 
 def commit_of(plan: Plan) -> Commit:
@@ -59,19 +60,21 @@ def commit_of(plan: Plan) -> Commit:
     )
 
 
-def _solve(decided: Decided, plan: Plan, models: Mapping[str, ReasonerBackend]) -> PCollection[str]:
+def _solve(
+    decided: PCollection[pa.RecordBatch], splits: PCollection[Split], plan: Plan, models: Mapping[str, ReasonerBackend]
+) -> PCollection[str]:
     job = plan.job
     judging = Judging(job.response_format, job.response_style, job.verifiers, job.rewards)
-    opened = graph.open_decided(decided, job.input, plan.solved)
+    opened = graph.open_decided(decided, splits, job.input, plan.solved)
     batches: Any = opened.batches
     if job.base:
-        ask = RollOut(GRADE, models["base"], judging.of_base.steps)
+        ask = RollOut(GRADE, models["base"], judging.of_base.written_in(job.base.style).steps)
         batches = (
             batches
             | GRADE >> beam.Map(Grade((ask,), job.grading)).with_output_types(pa.RecordBatch)
             | BAND >> beam.Map(run_step, BAND, job.band).with_output_types(pa.RecordBatch)
         )
-    solver = Solve(RollOut(SOLVE, models["solver"], judging.steps), job.rollouts, job.choose)
+    solver = Solve(RollOut(SOLVE, models["solver"], judging.written_in(job.solver.style).steps), job.rollouts, job.choose)
     written = (
         batches
         | SOLVE >> beam.Map(solver).with_output_types(pa.RecordBatch)

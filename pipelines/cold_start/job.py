@@ -4,18 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from filters.response_format import ResponseFormat
+from filters.response_style import ResponseStyle
+
 from filters.choose import Choose
 from filters.decode import Decoder
 from filters.models.lid import LidSpec
 from filters.question_rules import QuestionRules
-from filters.response_format import ResponseFormat
-from filters.response_style import ResponseStyle
 from filters.rewards import PassBand, RewardAtLeast
 from pipelines.pairs.source import Source
 from pipelines.questions import annotate
 from pipelines.questions.decide import LanguageShares
 from pipelines.questions.grade import Stages
 from pipelines.questions.source import QuestionInput
+from pipelines.questions.verifiers import VerifierSpec
 from pipelines.readers import questions
 from pipelines.spine.commit import Limits, Output, refuse_below_one
 from pipelines.spine.identity import digest
@@ -23,7 +25,6 @@ from schemas.records import SCHEMA_VERSION
 from schemas.response import STYLES, Style
 from synth.reasoner import ReasonerSpec
 from synth.sft import ToMessages
-from synth.verifiers.domains import VerifierSpec
 from synth.verify import Verify
 
 

@@ -38,7 +38,7 @@ def run(plan: Plan, command: flags.Command) -> int:
             models.serving(plan.job.models, image=SEEN_IMAGE in plan.job.questions.seen) as served,
             progress.shown(_watched(plan) if command.is_local else None),
         ):
-            backends = {role: models.ReasonerOnEndpoint(spec, plan.answers, command.workers) for role, spec in served.items()}
+            backends = {role: models.ReasonerOnEndpoint(spec, plan.answers, command.workers) for role, spec in served.reasoners.items()}
             launch.execute(lambda pipeline: graph.build(pipeline, plan, backends), f"cold-start-{digest(plan.lock)}", command)
     elif not plan.job.output.keep_fragments:
         with storage.locked(plan.lock):

@@ -44,6 +44,11 @@ class Signals:
         annotations = fragments.read(decided.schema.metadata[ABOUT].decode(), columns)
         return with_scores(annotations, decided.schema.metadata[KEY].decode(), self.scored)
 
+    def told(self, decided: pa.RecordBatch, rows: Sequence[int]) -> tuple[list[str | None], list[tuple[float, ...]]]:
+        """Return of ``rows`` the text that a cluster is told by, and what makes one of them its representative."""
+        batch = self.of(decided, *MEMBER).take(pa.array(rows, pa.int32()))
+        return batch.column(c.ALT_TEXT.name).to_pylist(), quality(batch)
+
 
 def live(decided: pa.RecordBatch, signals: Signals) -> Iterator[pa.RecordBatch]:
     """Yield the place and the signals of the rows under way."""
@@ -147,9 +152,9 @@ def members(split: tuple[str, Mapping[str, Iterable[bytes]]], signals: Signals) 
     (verdict,) = (from_ipc(data) for data in found[duplicates.VERDICTS])
     clusters = {row: cluster for part in labels for row, cluster in zip(*(column.to_pylist() for column in part.columns), strict=True)}
     rows = sorted(clusters)
-    batch, twins = (whole.take(pa.array(rows, pa.int32())) for whole in (signals.of(verdict, *MEMBER), verdict))
-    texts = batch.column(c.ALT_TEXT.name).to_pylist()
-    about = zip(rows, texts, quality(batch), *(twins.column(field.name).to_pylist() for field in TWINS), strict=True)
+    texts, ranks = signals.told(verdict, rows)
+    twins = verdict.take(pa.array(rows, pa.int32()))
+    about = zip(rows, texts, ranks, *(twins.column(field.name).to_pylist() for field in TWINS), strict=True)
     for row, *known in about:
         yield clusters[row].hex(), duplicates.member(split_id, row, *known)
 

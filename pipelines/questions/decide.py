@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection
 
+from pipelines.pairs import near_partitions
 from pipelines.pairs.duplicates import verdicts
 from pipelines.readers.splits import Split
 from pipelines.spine.coder import from_ipc
@@ -57,12 +58,8 @@ class LanguageShares:
         return {name: round(min(1.0, share * whole / found[name]), 9) if found[name] else 0.0 for name, share in wanted.items()}
 
 
-Decided = PCollection[tuple[Split, pa.RecordBatch]]
-"""Each split with the decisions on it."""
-
-
-def merge_equal(judged: PCollection[pa.RecordBatch], splits: PCollection[Split], schema: pa.Schema) -> Decided:
-    """Merge questions with the same words and pictures into the first."""
+def merge_equal(judged: PCollection[pa.RecordBatch], schema: pa.Schema) -> PCollection[pa.RecordBatch]:
+    """Merge questions with the same words and pictures into the first; the result is the decisions on each split."""
     merges = (
         judged
         | "Name each question by its content" >> beam.FlatMap(_named).with_output_types(tuple[str, tuple[str, int]])
@@ -70,23 +67,34 @@ def merge_equal(judged: PCollection[pa.RecordBatch], splits: PCollection[Split],
         | "Choose the first" >> beam.FlatMap(_merged).with_output_types(tuple[str, tuple[int, tuple[str, int]]])
     )
     told = judged | "Keep the verdicts alone" >> beam.Map(verdicts, schema).with_output_types(tuple[str, bytes])
-    keyed = splits | "Name the splits" >> beam.Map(_by_id).with_output_types(tuple[str, Split])
     joined: Any = (
-        {VERDICTS: told, MERGES: merges, SPLITS: keyed}
-        | "Bring the decisions back to their splits" >> beam.CoGroupByKey()
-        | MERGE >> beam.Map(_join).with_output_types(tuple[Split, pa.RecordBatch])
+        {VERDICTS: told, MERGES: merges}
+        | "Bring the merges to their splits" >> beam.CoGroupByKey()
+        | MERGE >> beam.Map(_join).with_output_types(pa.RecordBatch)
     )
     return joined
 
 
-def hold_shares(decided: Decided, shares: LanguageShares, seed: int) -> Decided:
+def beside_splits(decided: PCollection[pa.RecordBatch], splits: PCollection[Split]) -> PCollection[tuple[Split, pa.RecordBatch]]:
+    """Bring the decisions back to the splits that they are about, which are read again."""
+    told = decided | "Name the decisions" >> beam.Map(near_partitions.verdicts).with_output_types(tuple[str, bytes])
+    keyed = splits | "Name the splits" >> beam.Map(_by_id).with_output_types(tuple[str, Split])
+    both: Any = (
+        {VERDICTS: told, SPLITS: keyed}
+        | "Bring the decisions back to their splits" >> beam.CoGroupByKey()
+        | "Open the decisions" >> beam.Map(_beside).with_output_types(tuple[Split, pa.RecordBatch])
+    )
+    return both
+
+
+def hold_shares(decided: PCollection[pa.RecordBatch], shares: LanguageShares, seed: int) -> PCollection[pa.RecordBatch]:
     """Drop questions of the languages of which there are too many, by a draw that every rerun repeats."""
     counts = (
         decided
         | "Count the languages" >> beam.FlatMap(_languages).with_output_types(tuple[str, int])
         | "Sum them" >> beam.CombinePerKey(sum)
     )
-    held: Any = decided | SHARE >> beam.Map(_share, shares, seed, AsList(counts)).with_output_types(tuple[Split, pa.RecordBatch])
+    held: Any = decided | SHARE >> beam.Map(_share, shares, seed, AsList(counts)).with_output_types(pa.RecordBatch)
     return held
 
 
@@ -109,26 +117,27 @@ def _merged(group: tuple[str, Iterable[tuple[str, int]]]) -> Iterator[tuple[str,
             yield split_id, (row, first)
 
 
-def _join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> tuple[Split, pa.RecordBatch]:
+def _join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
     _, found = split
-    (told,), (cut,) = found[VERDICTS], found[SPLITS]
+    (told,) = found[VERDICTS]
     batch = from_ipc(told)
     into = {row: Place(*first)._asdict() for row, first in found[MERGES]}
-    target = pa.array([into.get(row) for row in range(len(batch))], c.PLACE_TYPE)
-    return cut, merge_step(batch, MERGE, EXACT, target)
+    return merge_step(batch, MERGE, EXACT, pa.array([into.get(row) for row in range(len(batch))], c.PLACE_TYPE))
 
 
-def _languages(found: tuple[Split, pa.RecordBatch]) -> Iterator[tuple[str, int]]:
-    _, batch = found
+def _beside(split: tuple[str, Mapping[str, Iterable[Any]]]) -> tuple[Split, pa.RecordBatch]:
+    _, found = split
+    (told,), (cut,) = found[VERDICTS], found[SPLITS]
+    return cut, from_ipc(told)
+
+
+def _languages(batch: pa.RecordBatch) -> Iterator[tuple[str, int]]:
     yield from Counter(strings(take_rows(batch, under_way(batch)).column(c.LANGUAGE.name))).items()
 
 
-def _share(
-    found: tuple[Split, pa.RecordBatch], shares: LanguageShares, seed: int, counts: Sequence[tuple[str, int]]
-) -> tuple[Split, pa.RecordBatch]:
-    cut, batch = found
+def _share(batch: pa.RecordBatch, shares: LanguageShares, seed: int, counts: Sequence[tuple[str, int]]) -> pa.RecordBatch:
     probability = shares.probabilities(dict(counts))
-    return cut, run_step(batch, SHARE, lambda rows: _drawn(rows, probability, seed))
+    return run_step(batch, SHARE, lambda rows: _drawn(rows, probability, seed))
 
 
 def _drawn(rows: pa.RecordBatch, probability: Mapping[str, float], seed: int) -> Verdict:

@@ -10,7 +10,7 @@ from apache_beam.pvalue import PCollection
 from pipelines.pairs.annotate import COMMITTED, ReadSplits, open_annotations
 from pipelines.questions import annotate, take
 from pipelines.questions.annotate import Annotator
-from pipelines.questions.decide import Decided
+from pipelines.questions.decide import beside_splits
 from pipelines.questions.roll_out import Step
 from pipelines.questions.source import READ, QuestionInput
 from pipelines.readers import questions
@@ -38,9 +38,9 @@ def judge(annotated: PCollection[str], folder: str, steps: Sequence[Step]) -> PC
     return judged
 
 
-def open_decided(decided: Decided, asked: QuestionInput, folder: str) -> Any:
+def open_decided(decided: PCollection[pa.RecordBatch], splits: PCollection[Split], asked: QuestionInput, folder: str) -> Any:
     """Open again what is still under way, unless ``folder`` has it; outputs ``batches`` and ``committed``."""
     opener = beam.ParDo(take.OpenQuestions(folder, asked.corpus, asked.license))
-    return decided | "Open the questions that go on" >> opener.with_output_types(pa.RecordBatch, committed=str).with_outputs(
-        COMMITTED, main="batches"
-    )
+    return beside_splits(decided, splits) | "Open the questions that go on" >> opener.with_output_types(
+        pa.RecordBatch, committed=str
+    ).with_outputs(COMMITTED, main="batches")

@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
-
 from filters.response_format import ResponseFormat
 from filters.response_style import ResponseStyle
+
 from filters.rewards import RewardAtLeast
 from pipelines.questions.roll_out import Step
+from pipelines.questions.verifiers import VerifierSpec
 from pipelines.spine.loaded import loaded
 from schemas import questions as q
 from schemas.exits import Addition, Verdict
-from synth.verifiers.domains import VerifierSpec
+from schemas.response import Style
 from synth.verify import Verify
 
 FORMAT = "Drop responses that break the format"
@@ -36,6 +37,10 @@ class Judging:
         """Return the rules on rollouts that only grade a question: their style is nobody's."""
         return replace(self, response_style=None)
 
+    def written_in(self, style: Style) -> "Judging":
+        """Return the rules on responses in the tags of ``style``."""
+        return replace(self, response_format=replace(self.response_format, style=style))
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """Return the sentence and the rule of each step."""
@@ -49,7 +54,7 @@ class Judging:
 
 
 def _formatted(rule: ResponseFormat, rows: pa.RecordBatch) -> Verdict:
-    return rule(rows, verifiable=rows.column(q.TRUTH.name).is_valid())
+    return rule(rows, verifiable=rows.column(q.TRUTH.name).is_valid().to_numpy(zero_copy_only=False))
 
 
 def _verified(verifiers: VerifierSpec, rows: pa.RecordBatch) -> Addition:

@@ -9,6 +9,8 @@ from pipelines.spine.answers import ObjectStorage
 from pipelines.spine.config import ConfigError
 from schemas.weights import path_of
 from synth.answers import AnswerStore
+from synth.endpoint import Served
+from synth.fill_in import RewriterSpec, ServedRewriter
 from synth.models.embedded import serve
 from synth.reasoner import ReasonerSpec, ServedReasoner
 
@@ -31,6 +33,32 @@ class ReasonerOnEndpoint:
         return self.spec.load(AnswerStore(self.answers, self.spec.digest, ObjectStorage()), self.workers)
 
 
+@dataclass(frozen=True)
+class RewriterOnEndpoint:
+    """A ``RewriterBackend``, likewise."""
+
+    spec: RewriterSpec
+    answers: str
+    workers: int
+
+    @property
+    def name(self) -> str:
+        """Model and revision."""
+        return self.spec.name
+
+    def load(self) -> ServedRewriter:
+        """Return the rewriter."""
+        return self.spec.load(AnswerStore(self.answers, self.spec.digest, ObjectStorage()), self.workers)
+
+
+@dataclass(frozen=True)
+class ServedModels:
+    """The models of a run at endpoints that answer."""
+
+    reasoners: Mapping[str, ReasonerSpec]
+    rewriter: RewriterSpec | None
+
+
 def resolved(specs: Mapping[str, ReasonerSpec]) -> dict[str, ReasonerSpec]:
     """Return the models of the job by section, each with its role and the name that its endpoint lists; raises ``ConfigError``."""
     return {role: _resolved(role, spec) for role, spec in specs.items()}
@@ -45,7 +73,16 @@ def _resolved(role: str, spec: ReasonerSpec) -> ReasonerSpec:
     return named
 
 
-def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec], command: flags.Command) -> None:
+def resolved_rewriter(spec: RewriterSpec) -> RewriterSpec:
+    """Return the rewriter with the name that its endpoint lists; raises ``ConfigError`` for a prompt that is none."""
+    try:
+        _ = spec.template
+    except ValueError as error:
+        raise ConfigError(f"'rewriter.prompt': {error}") from error
+    return spec.resolved()
+
+
+def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec | RewriterSpec], command: flags.Command) -> None:
     """Raise ``ConfigError`` when workers elsewhere would need a model that only this machine serves."""
     for role, spec in specs.items():
         if spec.served.is_embedded and not command.is_local:
@@ -55,23 +92,25 @@ def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec], command: flags.Comma
 
 
 @contextmanager
-def serving(specs: Mapping[str, ReasonerSpec], *, image: bool) -> Generator[dict[str, ReasonerSpec]]:
+def serving(specs: Mapping[str, ReasonerSpec], rewriter: RewriterSpec | None = None, *, image: bool) -> Generator[ServedModels]:
     """Yield the models with endpoints that answer; embedded weights are served once, whatever the number of roles that use them.
 
     Raises ``EnvironmentFault`` where one does not answer within 10 seconds, or its tags do not arrive.
     """
     with ExitStack() as stack:
         addresses: dict[str, str] = {}
-        found = {role: _served(spec, addresses, stack) for role, spec in specs.items()}
+        found = {role: replace(spec, served=_served(spec.served, addresses, stack)) for role, spec in specs.items()}
         for spec in found.values():
             spec.check(image=image)
-        yield found
+        asked = rewriter and replace(rewriter, served=_served(rewriter.served, addresses, stack))
+        if asked:
+            asked.check()
+        yield ServedModels(found, asked)
 
 
-def _served(spec: ReasonerSpec, addresses: dict[str, str], stack: ExitStack) -> ReasonerSpec:
-    weights = spec.served.weights
-    if not spec.served.is_embedded:
-        return spec
-    if weights not in addresses:
-        addresses[weights] = stack.enter_context(serve(path_of(weights), context=4096))
-    return replace(spec, served=spec.served.at(addresses[weights]))
+def _served(served: Served, addresses: dict[str, str], stack: ExitStack) -> Served:
+    if not served.is_embedded:
+        return served
+    if served.weights not in addresses:
+        addresses[served.weights] = stack.enter_context(serve(path_of(served.weights), context=4096))
+    return served.at(addresses[served.weights])

@@ -1,5 +1,6 @@
 """What a run over questions would ask of its models, how far it is, and what it came to."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -7,10 +8,16 @@ from pipelines.pairs.source import Source, first_splits
 from pipelines.questions.source import QuestionInput
 from pipelines.spine import dataflow, flags, progress, storage
 from pipelines.spine.commit import Output
+from schemas import columns as c
+from schemas import questions as q
+from schemas.exits import KEPT
+from synth.fill_in import RewriterSpec
 from synth.reasoner import ReasonerSpec
 
 
-def refuse_out_of_reach(asked: QuestionInput, output: Output, models: Mapping[str, ReasonerSpec], command: flags.Command) -> None:
+def refuse_out_of_reach(
+    asked: QuestionInput, output: Output, models: Mapping[str, ReasonerSpec | RewriterSpec], command: flags.Command
+) -> None:
     """Raise ``ConfigError`` when workers on Dataflow could not do the job; a dry run needs no flags of a launch."""
     files = {"input.path": asked.path, "output.folder": output.folder}
     endpoints = {f"{role}.served.endpoint": spec.served.endpoint for role, spec in models.items()}
@@ -53,3 +60,14 @@ def cost(manifest: Mapping[str, Any]) -> list[str]:
     names = {"prompt_tokens": "prompt tokens", "completion_tokens": "completion tokens", "answer_seconds": "seconds of model time"}
     each = [f"{spent.get(name, 0) / kept:,.1f} {label}" for name, label in names.items()] if kept else ["nothing was kept"]
     return [f"kept {kept:,} questions; for each: {', '.join(each)}"]
+
+
+def tiers(run: str) -> list[str]:
+    """Return how many tasks of the finished ``run`` are of each tier."""
+    found: Counter[str] = Counter()
+    for path in storage.list_files(storage.join(run, "ledger")):
+        with storage.parquet(path) as file:
+            for batch in file.iter_batches(columns=[c.EXIT.name, q.TIER.name]):
+                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                found.update(tier or "ungraded" for door, tier in rows if door == KEPT)
+    return ["tiers      " + ", ".join(f"{tier} {found[tier]:,}" for tier in (*q.TIERS, "ungraded") if tier in found or tier in q.TIERS)]

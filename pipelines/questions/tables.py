@@ -14,6 +14,8 @@ from schemas import questions as q
 from schemas.batches import conform, take_rows
 from schemas.exits import KEPT
 from schemas.response import Style
+from synth.hopeless import SUSPECT_LABEL
+from synth.rl import to_tasks
 from synth.sft import ToMessages
 
 BESIDE = (c.SAMPLE_ID.name, c.SPLIT_ID.name, c.ROW.name, c.CORPUS.name, c.SOURCE_LICENSE.name, *(field.name for field in q.ABOUT))
@@ -37,6 +39,21 @@ def training(column: str, messages: ToMessages, styles: Sequence[Style], describ
     tables = {name: Table(q.SFT, partial(_samples, column, messages, style, sees)) for name, style in zip(names, styles, strict=True)}
     apart = {} if described else {"described": Table(q.SFT, partial(_samples, column, messages, styles[0], _described))}
     return tables | apart
+
+
+def tasks(described: bool) -> dict[str, Table]:
+    """Return the tables of RL tasks: ``rl``, the audit list of suspect labels, and ``described`` where that lies apart."""
+    apart = {} if described else {"described": Table(q.RL, partial(_tasks, _described))}
+    return {"rl": Table(q.RL, partial(_tasks, partial(_seen, everything=described))), **apart, "audit": Table(q.AUDIT, _audit)}
+
+
+def _tasks(wanted: Rows, batch: pa.RecordBatch) -> pa.RecordBatch:
+    return to_tasks(wanted(kept(batch)))
+
+
+def _audit(batch: pa.RecordBatch) -> pa.RecordBatch:
+    rows = take_rows(batch, _is(batch, q.HOPELESS.name, SUSPECT_LABEL))
+    return conform(rows.select(q.AUDIT.names), q.AUDIT)
 
 
 def _all(column: str, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -104,6 +104,8 @@ def _with(values: Mapping[str, Any], path: Sequence[str], value: Any, whole: str
 def _value(hint: Any, value: Any, path: str) -> Any:
     section = _section(hint)
     if section is not None and isinstance(value, Mapping):
+        if typing.get_origin(hint) is Mapping:
+            return {name: _value(section, each, _at(path, name)) for name, each in value.items()}
         return build(section, value, path)
     try:
         return TypeAdapter(hint, config=None if section else ConfigDict(strict=True)).validate_python(_hashable(value))

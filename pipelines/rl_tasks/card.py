@@ -1,0 +1,47 @@
+"""The pages of a finished run: the resolved job and the dataset card."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.pairs.cards import front, listed
+from pipelines.rl_tasks.job import Job
+from pipelines.spine.config import resolved
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Renders the pages of a run of ``job``; picklable, so that the last step of the graph can call it in a worker."""
+
+    job: Job
+
+    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  no samples are shown yet
+        """Return ``job.yaml`` and the dataset card."""
+        return {"job.yaml": resolved(self.job), "README.md": card(self.job).encode()}
+
+
+def card(job: Job) -> str:
+    """Return ``README.md`` of a run of ``job`` as the Hugging Face hub reads it."""
+    graders = ", ".join(f"{name} ({spec.name})" for name, spec in sorted(job.graders.items()))
+    lines = [
+        front(job.input.license, ["rl"]),
+        f"# {job.input.corpus}: graded tasks",
+        "Questions with a truth that a verifier can hold an answer against, and how many rollouts of each model passed. "
+        "`source_license` holds the licence of each sample; `ledger/` tells of every question, `graded/` of every rollout, `audit/` of "
+        "labels that the rollouts contradict.",
+        "## What tasks went through",
+        *listed(_said(job, graders)),
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _said(job: Job, graders: str) -> list[str]:
+    return [
+        f"difficulty by {graders}: {job.grading.first} rollouts each, up to {job.grading.most} where they leave it open",
+        "near-duplicate questions: merged" if job.near else "near-duplicate questions: off, equal ones alone are merged",
+        f"multiple choice: asked without options by {job.rewriter.name}"
+        if job.rewriter
+        else "multiple choice: left as it is; guessing pays",
+        "benchmarks: checked" if job.benchmarks else "benchmarks: off, no manifest was named; a task may stand in one",
+        "labels that rollouts contradict: set apart" if job.hope.drop_suspect else "labels that rollouts contradict: kept",
+        "questions that nothing solved: dropped" if job.hope.drop_too_hard else "questions that nothing solved: kept, as very hard",
+    ]
