@@ -21,7 +21,7 @@ def _task(row: dict[str, Any]) -> dict[str, Any]:
     choices = row[q.CHOICES.name]
     extra = {
         "index": row[c.ROW.name],
-        "split": row[c.SPLIT_ID.name],
+        "split": "train",
         "question": row[q.QUESTION_TEXT.name],
         "answer": row[q.TRUTH.name],
         "verifier": CHOICE if choices else row[q.DOMAIN.name],

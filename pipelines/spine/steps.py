@@ -117,15 +117,25 @@ def _leave(batch: pa.RecordBatch, step: str, mask: npt.NDArray[np.bool_], parts:
     said[c.STEP.name] = pa.array([None if door is None else step for door in exits], pa.string())
     old = {name: batch.column(name) for name in fields}
     new = {name: _fill(old[name], scatter(array, mask)) for name, array in said.items()} if parts else {}
-    added = {name: scatter(array, mask) for name, array in _added(parts).items()}
+    added = {name: _beside(batch, name, scatter(array, mask), mask) for name, array in _added(parts).items()}
     metadata = {**(batch.schema.metadata or {}), FUNNEL: funnel.dumps([*counts(batch), _count(step, mask, parts)])}
     return set_columns(batch, {**new, **added}).replace_schema_metadata(metadata)
 
 
+def _beside(batch: pa.RecordBatch, name: str, new: pa.Array, mask: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return ``new`` in the rows of ``mask``; rows that left before keep what an earlier step had put into the column ``name``."""
+    return _chosen(mask, new, batch.column(name).cast(new.type)) if name in batch.schema.names and not mask.all() else new
+
+
 def _fill(old: pa.Array, new: pa.Array) -> pa.Array:
-    """Return ``old`` with its nulls taken from ``new``; works for structs, for which coalesce has no kernel."""
-    places = np.where(old.is_valid().to_numpy(zero_copy_only=False), np.arange(len(old)), np.arange(len(old)) + len(old))
-    return pa.concat_arrays([old, new]).take(pa.array(places))
+    """Return ``old`` with its nulls taken from ``new``."""
+    return _chosen(old.is_valid().to_numpy(zero_copy_only=False), old, new)
+
+
+def _chosen(mask: npt.NDArray[np.bool_], yes: pa.Array, no: pa.Array) -> pa.Array:
+    """Return ``yes`` in the rows of ``mask``, else ``no``; works for structs, for which coalesce and if_else have no kernel."""
+    places = np.where(mask, np.arange(len(mask)), np.arange(len(mask)) + len(mask))
+    return pa.concat_arrays([yes, no]).take(pa.array(places))
 
 
 def _added(parts: list[Leaving]) -> dict[str, pa.Array]:
