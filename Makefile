@@ -33,7 +33,7 @@ demo-captions: env
 	$(BIN)/python -m jobs.planted "$$(sed -n 's|^look  *\(.*\)/look.html$$|\1|p' $(CACHE)/curation-demo.txt)" $(CACHE)/curation-pool.labels.jsonl
 
 test: env check
-	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm $(VOCABULARY)
+	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm easy_vqa noto_sans_sc $(VOCABULARY)
 	$(BIN)/python -m jobs.vocabulary
 	test -x /usr/bin/chromium || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -110,13 +110,22 @@ def build(out: Path, museum: Path) -> dict[str, int]:
 
 def put(samples: Sequence[Sample], out: Path) -> None:
     """Write ``samples`` as a pool to the folder ``out``, as ``build`` does."""
-    _refuse_other_content(out)
+    put_files(lambda folder: _write(samples, folder), out, SHARDS, "a demo pool")
+
+
+def put_files(write: Callable[[Path], None], out: Path, names: Sequence[str], what: str) -> None:
+    """Make the folder ``out`` of the files ``names``, which ``write`` writes into the empty folder that it is given.
+
+    A folder of the same bytes is left alone, another one of the same names is replaced as a whole. Raises ``EnvironmentFault``
+    where ``out`` holds anything else than ``what``.
+    """
+    _refuse_other_content(out, names, what)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
         made = Path(folder) / "made"
         made.mkdir()
-        _write(samples, made)
-        _put_in_place(made, out, Path(folder) / "replaced")
+        write(made)
+        _put_in_place(made, out, Path(folder) / "replaced", names)
 
 
 def read_museum(archive: Path) -> list[Photograph]:
@@ -234,20 +243,18 @@ def _members(key: str, sample: Sample) -> Iterator[tuple[str, bytes]]:
     yield f"{key}.txt", sample.alt_text.encode()
 
 
-def _refuse_other_content(out: Path) -> None:
+def _refuse_other_content(out: Path, names: Sequence[str], what: str) -> None:
     if not out.exists():
         return
-    others = sorted(path.name for path in out.iterdir() if path.name not in SHARDS) if out.is_dir() else [out.name]
+    others = sorted(path.name for path in out.iterdir() if path.name not in names) if out.is_dir() else [out.name]
     if others:
-        raise EnvironmentFault(
-            f"expected nothing or a demo pool at {out}, found {', '.join(others[:3])}; name another folder: python -m jobs.demo_corpus OUT"
-        )
+        raise EnvironmentFault(f"expected nothing or {what} at {out}, found {', '.join(others[:3])}; give the command another folder")
 
 
-def _put_in_place(made: Path, out: Path, replaced: Path) -> None:
+def _put_in_place(made: Path, out: Path, replaced: Path, names: Sequence[str]) -> None:
     """Rename ``made`` to ``out``, unless that holds the same bytes: their times are part of the identity of a run's input."""
     if out.exists():
-        if not any(filecmp.cmpfiles(made, out, SHARDS, shallow=False)[1:]):
+        if not any(filecmp.cmpfiles(made, out, names, shallow=False)[1:]):
             return
         out.rename(replaced)
     made.rename(out)

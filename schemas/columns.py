@@ -20,7 +20,10 @@ PLACE_TYPE = pa.struct([pa.field("split_id", pa.string()), pa.field("row", pa.in
 
 # Identity: where a sample comes from, and how its rows are joined.
 SAMPLE_ID = column(
-    "sample_id", pa.string(), "xxh3-128 over the encoded image and the corpus name; exact duplicates share it", unit="32 hex digits"
+    "sample_id",
+    pa.string(),
+    "xxh3-128 over the encoded image and the corpus name, of a question over its prompt, choices and images; exact duplicates share it",
+    unit="32 hex digits",
 )
 SPLIT_ID = column(
     "split_id", pa.string(), "the split that the sample was read in; rows join on (split_id, row)", unit="32 hex digits", null=False
@@ -34,13 +37,13 @@ SOURCE_PATH = column(
 SOURCE_MEMBER = column(
     "source_member",
     pa.string(),
-    "name inside `source_path`, `row 7 of image` in a Parquet file, `row 7` in a list of addresses (rows count from 0), null where the "
-    "file is the image",
+    "name inside `source_path`, `row 7 of image` in a Parquet file, `row 7` in a list of addresses or a Parquet file of questions (rows "
+    "count from 0), `line 8` in a JSONL of questions (lines from 1), null where the file is the image",
 )
 SOURCE_OFFSET = column(
     "source_offset",
     pa.int64(),
-    "first byte of the image, or of the damage, inside `source_path`; 0 in a Parquet file or a list",
+    "first byte of the image, of the line of JSON, or of the damage, inside `source_path`; 0 in a Parquet file or a list",
     unit="bytes",
     null=False,
 )
