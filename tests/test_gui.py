@@ -160,7 +160,7 @@ def test_json_is_read_as_python_reads_it_or_refused(value: Any):
     if isinstance(value, dict) and value and depth(value) <= 2:
         assert parse_json(json.dumps(value)) == value
     elif not isinstance(value, dict) or depth(value) > 5:
-        with pytest.raises(Malformed, match="format|too_deep"):
+        with pytest.raises(Malformed, match=r"format|too_deep"):
             parse_json(json.dumps(value))
 
 
