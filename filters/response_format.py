@@ -34,7 +34,7 @@ class ResponseFormat:
 
     version: ClassVar[int] = 1
 
-    style: Style
+    style: Style = "glm41v"
     """Which tags there are (paper 4)."""
     thinks: bool = True
     """Whether a thought is asked for; without one it has to be empty (paper 4: ``/nothink``)."""
