@@ -117,3 +117,13 @@ def query(run: Path, sql: str) -> list[tuple]:
         for folder in sorted(path for path in run.iterdir() if path.is_dir()):
             base.sql(f"create view {folder.name} as select * from read_parquet('{folder}/*.parquet')")
         return base.sql(sql).fetchall()
+
+
+def rl_flags(corpus: Path, output: Path, endpoint: str, *more: str) -> list[str]:
+    settings: dict[str, Any] = {"rewriter.served.endpoint": endpoint, "rewriter.served.model": "scripted", "lid": "null"}
+    for name in ("one", "two"):
+        served = {"endpoint": endpoint, "model": "scripted", "revision": name, "backoff_seconds": 0.01}
+        settings |= {f"graders.{name}.served.{key}": value for key, value in served.items()}
+        settings[f"graders.{name}.per_request"] = 2
+    settings |= {"grading.first": 2, "grading.most": 6, "input.corpus": "tasks", "input.split_samples": 5}
+    return [f"--input={corpus}", f"--output={output}", *(f"--set={key}={value}" for key, value in settings.items()), *more]

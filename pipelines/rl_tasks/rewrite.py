@@ -78,7 +78,7 @@ class Rewrite:
             q.TRUTH.name: choice.options[choice.right],
             q.CHOICES.name: None,
             q.DISTRACTORS.name: [option for number, option in enumerate(choice.options) if number != choice.right],
-            q.REWRITTEN_FROM.name: " ".join([choice.question, *choice.options]),
+            q.REWRITTEN_FROM.name: choice.question,
             q.REWRITTEN_BY.name: self.backend.name if self.backend else None,
         }
 
