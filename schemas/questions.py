@@ -144,6 +144,16 @@ def nested(name: str, rows: pa.Schema) -> pa.Field:
     return column(name, pa.list_(structs), "rollouts of the question, each with its verdict and its exit")
 
 
+RESPONSES = column(
+    "responses",
+    pa.list_(pa.string()),
+    "rollouts that came with the question, tags included, such as good ones of an RL checkpoint",
+    source="paper 4",
+)
+RESPONSES_BY = column("responses_by", pa.string(), "model and revision that wrote `responses`")
+BROUGHT = (RESPONSES, RESPONSES_BY)
+"""What a question may bring along; it ends as rollouts."""
+
 QUESTION = pa.schema([c.SAMPLE_ID, *SOURCE, PROMPT, IMAGES, TRUTH, DOMAIN, CHOICES, c.LANGUAGE, HUMAN_TIER, SEEN])
 """A question as a reader yields it."""
 

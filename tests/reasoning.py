@@ -46,7 +46,8 @@ def solve(call: Call) -> Reply:
 
 def _said(text: str, rollout: int) -> str:
     if "poem" in text:
-        return f"<think>A poem needs a picture, number {rollout}.</think>\n<answer>Rain falls on the quiet roof, {rollout} times over.</answer>"
+        verse = f"Rain falls on the quiet roof, {rollout} times over."
+        return f"<think>A poem needs a picture, number {rollout}.</think>\n<answer>{verse}</answer>"
     total = _total(text)
     if "never" in text or ("sometimes" in text and rollout % 2):
         return tagged(str(int(total) + 1 + rollout))

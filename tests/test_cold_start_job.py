@@ -1,7 +1,6 @@
 """The cold start as a user runs it: every question and every rollout by one door, images where they belong, samples that parse."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +34,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("cold")
     corpus = reasoning.write(folder / "questions", ROWS)
     calls: list[Call] = []
@@ -47,7 +46,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     with ScriptedServer(script) as server:
         flags = reasoning.cold_start_flags(corpus, folder / "out", server.endpoint, "--set=sft.nothink_share=1")
         done = reasoning.run("cold_start", *flags)
-    yield Ran(reasoning.run_folder(folder / "out", "cold_start"), calls, done.stdout)
+    return Ran(reasoning.run_folder(folder / "out", "cold_start"), calls, done.stdout)
 
 
 def test_every_question_leaves_by_the_door_that_it_was_planted_for(ran: Ran):
@@ -71,7 +70,7 @@ def test_every_question_leaves_by_the_door_that_it_was_planted_for(ran: Ran):
 
 def test_every_rollout_is_kept_with_the_reason_for_which_it_left(ran: Ran):
     reasons = reasoning.query(ran.run, "select domain, reason, forced, count(*) from rollouts group by all order by all")
-    assert dict(((domain, reason, forced), n) for domain, reason, forced, n in reasons) == {
+    assert {(domain, reason, forced): n for domain, reason, forced, n in reasons} == {
         ("math", "missing_think", None): 4,
         ("math", "wrong_answer", None): 4 + 2,
         ("math", "forced_answer", "answer"): 4,
@@ -127,7 +126,7 @@ def test_a_described_picture_never_lies_among_the_samples(ran: Ran):
 def test_datasets_reads_the_samples_with_their_pictures(ran: Ran):
     rows = datasets.load_dataset("parquet", data_files=str(ran.run / "sft" / "*.parquet"), split="train", cache_dir=str(ran.run / "cache"))
     (pictured,) = [row for row in rows if len(row["images"]) == 2 and row["mode"] == "thinking"]
-    assert [image.size for image in pictured["images"]] == [image.size for image in pictured["images"]]
+    assert [image.format for image in pictured["images"]] == ["JPEG", "JPEG"]
     assert sum(turn["content"].count("<image>") for turn in pictured["messages"]) == 2
 
 
@@ -172,3 +171,18 @@ def test_one_worker_and_two_write_the_same_bytes(tmp_path: Path):
     assert {name: found for name, found in trees[0].items() if name not in seconds} == {
         name: found for name, found in trees[1].items() if name not in seconds
     }
+
+
+def test_good_rollouts_of_a_checkpoint_are_judged_beside_or_in_place_of_new_ones(tmp_path: Path):
+    brought = [reasoning.tagged("42", "A checkpoint of mine thought so, and wrote it down."), reasoning.tagged("41"), "no tags"]
+    corpus = reasoning.write(tmp_path / "questions", [{**ROWS[1], "responses": brought, "responses_by": "checkpoint@300"}])
+    with ScriptedServer(reasoning.solve) as server:
+        reasoning.run("cold_start", *reasoning.cold_start_flags(corpus, tmp_path / "out", server.endpoint, "--set=rollouts=0"))
+    run = reasoning.run_folder(tmp_path / "out", "cold_start")
+    found = reasoning.query(run, "select model, rollout, exit, reason from rollouts order by rollout")
+    assert found == [
+        ("checkpoint@300", 0, "kept", None),
+        ("checkpoint@300", 1, "dropped", "wrong_answer"),
+        ("checkpoint@300", 2, "dropped", "missing_think"),
+    ]
+    assert reasoning.query(run, "select distinct model from sft") == [("checkpoint@300",)]

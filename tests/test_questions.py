@@ -31,7 +31,7 @@ from pipelines.readers.question_columns import QuestionColumns
 from pipelines.spine.config import ConfigError, build
 from pipelines.spine.steps import counts
 from schemas.exits import EnvironmentFault
-from schemas.questions import QUESTION
+from schemas.questions import BROUGHT, QUESTION
 from tests.test_readers_remote import MemoryFiles, remote
 
 __all__ = ["remote"]
@@ -63,7 +63,7 @@ def rows_of(path: Path | str, columns: QuestionColumns | None = None, samples: i
     cut = splits(path, columns, samples, size)
     batches = [questions.read(split, CORPUS, LICENSE) for split in cut]
     assert [len(batch) for batch in batches] == [split.rows for split in cut]
-    assert all(batch.schema.names == [*QUESTION.names, "reason", "error"] for batch in batches)
+    assert all(batch.schema.names == [*QUESTION.names, *(field.name for field in BROUGHT), "reason", "error"] for batch in batches)
     return [row for batch in batches for row in batch.to_pylist()]
 
 

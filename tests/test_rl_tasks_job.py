@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +38,9 @@ BENCHMARK = [
 def script(call: Call) -> Reply:
     text = call.text
     if "Options:" in text:
-        return reasoning.choices("Is it a dog that barks at 1 + 1?" if "of the three" in text else "What kind of animal barks at 1 + 1 visitors?")
+        return reasoning.choices(
+            "Is it a dog that barks at 1 + 1?" if "of the three" in text else "What kind of animal barks at 1 + 1 visitors?"
+        )
     if "barks" in text and "Repeat" not in text:
         return reasoning.choices(*(reasoning.tagged("a dog") for _ in range(call.body["n"])))
     return reasoning.solve(call)
@@ -52,7 +53,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("tasks")
     corpus, manifest = reasoning.write(folder / "questions", ROWS), reasoning.write(folder / "benchmark", BENCHMARK, "exam")
     calls: list[Call] = []
@@ -63,7 +64,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
     with ScriptedServer(noted) as server:
         reasoning.run("rl_tasks", *reasoning.rl_flags(corpus, folder / "out", server.endpoint, f"--set=benchmarks={manifest}"))
-    yield Ran(reasoning.run_folder(folder / "out", "rl_tasks"), calls)
+    return Ran(reasoning.run_folder(folder / "out", "rl_tasks"), calls)
 
 
 def test_every_question_leaves_by_the_door_that_it_was_planted_for(ran: Ran):
@@ -88,13 +89,16 @@ def test_a_task_of_a_benchmark_is_named_with_it(ran: Ran):
 
 
 def test_of_near_duplicates_the_one_that_people_have_graded_stays_and_other_numbers_are_another_question(ran: Ran):
-    kept = reasoning.query(ran.run, "select question, human_tier, duplicate_count from ledger where question like 'A farmer%' and exit = 'kept'")
+    kept = reasoning.query(
+        ran.run, "select question, human_tier, duplicate_count from ledger where question like 'A farmer%' and exit = 'kept'"
+    )
     assert sorted(kept) == sorted([(f"{LONG} in all?", "hard", 1), (ROWS[6]["question"], None, None)])
 
 
 def test_a_choice_is_asked_without_its_options_and_says_what_it_was(ran: Ran):
     ((question, truth, before, wrong, by),) = reasoning.query(
-        ran.run, "select question, truth, rewritten_from, distractors, rewritten_by from ledger where rewritten_by is not null and exit = 'kept'"
+        ran.run,
+        "select question, truth, rewritten_from, distractors, rewritten_by from ledger where rewritten_by is not null and exit = 'kept'",
     )
     assert question == "What kind of animal barks at 1 + 1 visitors?"
     assert (truth, wrong, by) == ("a dog", ["a cat", "a cow"], "scripted")

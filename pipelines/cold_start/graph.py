@@ -74,7 +74,9 @@ def _solve(
             | GRADE >> beam.Map(Grade((ask,), job.grading)).with_output_types(pa.RecordBatch)
             | BAND >> beam.Map(run_step, BAND, job.band).with_output_types(pa.RecordBatch)
         )
-    solver = Solve(RollOut(SOLVE, models["solver"], judging.written_in(job.solver.style).steps), job.rollouts, job.choose)
+    solver = Solve(
+        RollOut(SOLVE, models["solver"], judging.written_in(job.solver.style).steps, takes_brought=True), job.rollouts, job.choose
+    )
     written = (
         batches
         | SOLVE >> beam.Map(solver).with_output_types(pa.RecordBatch)

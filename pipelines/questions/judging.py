@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
+
 from filters.response_format import ResponseFormat
 from filters.response_style import ResponseStyle
-
 from filters.rewards import RewardAtLeast
 from pipelines.questions.roll_out import Step
 from pipelines.questions.verifiers import VerifierSpec

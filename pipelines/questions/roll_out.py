@@ -60,6 +60,8 @@ class RollOut:
     backend: ReasonerBackend
     steps: tuple[Step, ...]
     """What the rollouts go through, in order."""
+    takes_brought: bool = False
+    """Whether rollouts that came with the questions are judged beside those that are asked for (paper 4: RL checkpoints feed back)."""
 
     def __call__(self, batch: pa.RecordBatch, mask: npt.NDArray[np.bool_], first: int, last: int) -> pa.RecordBatch:
         """Return the rollouts of the rows of ``mask``, shape (n,): a row each, with its exit and the funnel of ``steps``."""
@@ -72,10 +74,13 @@ class RollOut:
         rows = live.select([f.name for f in ABOUT]).to_pylist()
         tasks = [task_of(prompt, images, row[q.TRUTH.name] is not None) for prompt, images, row in _asking(live, rows)]
         split_id = rows[0][c.SPLIT_ID.name] if rows else ""
-        found = loaded(self.backend).roll_out(split_id, tasks, first, last) if tasks else []
-        pairs = [(row, outcome) for row, outcomes in zip(rows, found, strict=True) for outcome in outcomes]
-        children = start(from_rows([{**row, **_said(outcome, self.backend.name)} for row, outcome in pairs], ASKED))
-        failures = [outcome if isinstance(outcome, Failure) else None for _, outcome in pairs]
+        found = loaded(self.backend).roll_out(split_id, tasks, first, last) if tasks and last > first else [[] for _ in rows]
+        asked = [
+            (row, _said(outcome, self.backend.name), outcome) for row, outcomes in zip(rows, found, strict=True) for outcome in outcomes
+        ]
+        pairs = [*(_brought(live, rows) if self.takes_brought else ()), *asked]
+        children = start(from_rows([{**row, **said} for row, said, _ in pairs], ASKED))
+        failures = [outcome if isinstance(outcome, Failure) else None for *_, outcome in pairs]
         reasons = pa.array([failure and failure.reason for failure in failures], pa.string())
         errors = pa.array([failure and failure.error for failure in failures], pa.string())
         return run_step(children, self.sentence, lambda _: Addition({}, reasons, errors))
@@ -104,6 +109,14 @@ def mime_of(data: bytes) -> str:
 def _asking(live: pa.RecordBatch, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     prompts, images = live.column(q.PROMPT.name).to_pylist(), live.column(q.IMAGES.name).to_pylist()
     return zip(prompts, [found or [] for found in images], rows, strict=True)
+
+
+def _brought(live: pa.RecordBatch, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any], None]]:
+    """Yield the rollouts that came with the questions; nobody knows why they ended, so they count as whole."""
+    columns = (live.column(field.name).to_pylist() for field in q.BROUGHT)
+    for row, responses, model in zip(rows, *columns, strict=True):
+        for number, response in enumerate(responses or ()):
+            yield row, _said(Rollout(number, response, "", None, 0, 0, 0.0), model or "unknown"), None
 
 
 def _said(outcome: Rollout | Failure, model: str) -> dict[str, Any]:

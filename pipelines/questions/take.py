@@ -55,7 +55,7 @@ def open_split(split: Split, decided: pa.RecordBatch, key: str, corpus: str, sou
     mask = under_way(both)
     rows = questions.read(split, corpus, source_license)
     _refuse_changed(split, both, rows, mask)
-    return set_columns(both, {field.name: where(mask, rows.column(field.name)) for field in (q.PROMPT, q.IMAGES)})
+    return set_columns(both, {field.name: where(mask, rows.column(field.name)) for field in (q.PROMPT, q.IMAGES, *q.BROUGHT)})
 
 
 def where(mask: npt.NDArray[np.bool_], column: pa.Array) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow.types as is_
 from pipelines.readers.parquet_columns import Column, image_type, is_list, text_column
 from schemas.exits import EnvironmentFault
 
-QUESTION, PROMPT, IMAGES, CHOICES = "question", "prompt", "images", "choices"
+QUESTION, PROMPT, IMAGES, CHOICES, RESPONSES = "question", "prompt", "images", "choices", "responses"
 LICENSE = "license"
 USUAL: Mapping[str, tuple[str, ...]] = {
     QUESTION: ("question", "problem", "query"),
@@ -23,6 +23,8 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     "human_tier": ("human_tier",),
     "seen": ("seen",),
     LICENSE: ("source_license", "license", "LICENSE"),
+    RESPONSES: ("responses",),
+    "responses_by": ("responses_by",),
 }
 """The roles, and the names by which corpora call them (verl: prompt, images, ability; LLaMA-Factory: messages; MathVision: options)."""
 NUMBERS = ("truth", CHOICES)
@@ -56,6 +58,10 @@ class QuestionColumns:
     """`image`, `text` or `description`; else seen. Where null, `image` with images and `text` without."""
     license: str | None = None
     """Text; else source_license, license or LICENSE."""
+    responses: str | None = None
+    """List of texts; else responses."""
+    responses_by: str | None = None
+    """Text; else responses_by."""
 
     def names(self, role: str) -> tuple[str, ...]:
         """Return the names that the column of ``role`` may have, the best first."""
@@ -101,7 +107,7 @@ def _fitting(schema: pa.Schema, role: str, name: str) -> Column | None:
         read = image_type(kind)
     elif role == PROMPT:
         read = _turns(kind) or _text(kind, role)
-    elif role == CHOICES:
+    elif role in (CHOICES, RESPONSES):
         read = pa.large_list(one) if is_list(kind) and (one := _text(kind.value_type, role)) else None
     else:
         read = _text(kind, role)

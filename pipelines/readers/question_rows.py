@@ -7,7 +7,7 @@ from typing import Any
 
 import xxhash
 
-from pipelines.readers.question_columns import CHOICES, IMAGES, LICENSE, NUMBERS, PROMPT, QUESTION
+from pipelines.readers.question_columns import CHOICES, IMAGES, LICENSE, NUMBERS, PROMPT, QUESTION, RESPONSES
 from pipelines.readers.samples import MAX_FILE_BYTES, check_text
 from schemas import columns as c
 from schemas import questions as q
@@ -98,19 +98,20 @@ def text_of(role: str, value: Any) -> str | None:
 
 
 def _words(cells: Mapping[str, Any], source_license: str) -> dict[str, Any]:
-    texts = {about.name: text_of(about.name, cells.get(about.name)) for about in (q.TRUTH, q.DOMAIN, c.LANGUAGE, q.HUMAN_TIER, q.SEEN)}
+    known = (q.TRUTH, q.DOMAIN, c.LANGUAGE, q.HUMAN_TIER, q.SEEN, q.RESPONSES_BY)
+    texts = {about.name: text_of(about.name, cells.get(about.name)) for about in known}
     license_ = text_of(LICENSE, cells.get(LICENSE)) or source_license
-    return {**texts, c.SOURCE_LICENSE.name: license_, q.CHOICES.name: _choices(cells.get(CHOICES))}
+    return {**texts, c.SOURCE_LICENSE.name: license_, **{role: _listed(role, cells.get(role)) for role in (CHOICES, RESPONSES)}}
 
 
-def _choices(value: Any) -> list[str] | None:
+def _listed(role: str, value: Any) -> list[str] | None:
     if value is None:
         return None
     if not isinstance(value, list):
-        raise Unfit("wrong_type", f"expected a list of texts in {CHOICES}, found {type(value).__name__}: {str(value)[:80]!r}")
-    found = [text_of(CHOICES, one) for one in value]
+        raise Unfit("wrong_type", f"expected a list of texts in {role}, found {type(value).__name__}: {str(value)[:80]!r}")
+    found = [text_of(role, one) for one in value]
     if None in found:
-        raise Unfit("wrong_type", f"expected a text in every place of {CHOICES}, found none in place {found.index(None)}")
+        raise Unfit("wrong_type", f"expected a text in every place of {role}, found none in place {found.index(None)}")
     return [one for one in found if one is not None] or None
 
 

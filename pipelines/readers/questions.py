@@ -20,13 +20,13 @@ from schemas import columns as c
 from schemas.batches import from_rows
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Failure
-from schemas.questions import QUESTION
+from schemas.questions import BROUGHT, QUESTION
 
 VERSION = 1
 """Step version: part of the identity of what is read."""
 LINES = "jsonl"
 KINDS: Mapping[str, str] = {parquet.SUFFIX: PARQUET, ".jsonl": LINES}
-READ = pa.schema([*QUESTION, c.REASON, c.ERROR])
+READ = pa.schema([*QUESTION, *BROUGHT, c.REASON, c.ERROR])
 """What ``read`` returns: a row whose ``reason`` is set has no id and no images."""
 _NAME_ONE = f"name a file of questions ({', '.join(KINDS)}), a folder of them, or a glob of them"
 _AT_ONCE = 32
