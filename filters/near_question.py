@@ -95,7 +95,7 @@ class NearQuestion:
 
 
 def _parts(pictures: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return the keys of a question's pictures: how many, which band, and its bits of the first; one key without bits where there is none."""
+    """Return the keys of a question's pictures: how many, which band, and its bits of the first; one without bits where there is none."""
     if not pictures:
         return [(0, 0, 0)]
     return [(len(pictures), band, (pictures[0] >> 16 * band) & 0xFFFF) for band in range(BANDS)]

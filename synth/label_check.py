@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -25,31 +25,23 @@ class LabelCheck:
     def __call__(self, batch: pa.RecordBatch, *, verifiers: Mapping[str, Verifier], judged: bool = False) -> Addition:
         """Return why each label cannot be right, null where nothing speaks against it; ``judged`` says that a judge decides the rest."""
         names = (q.QUESTION_TEXT, q.TRUTH, q.CHOICES, q.DOMAIN, q.DISTRACTORS)
-        columns = (batch.column(f.name).to_pylist() if f.name in batch.schema.names else [None] * len(batch) for f in names)
-        faults = [_fault(*row, verifiers, judged) for row in zip(*columns, strict=True)]
+        there = batch.select([f.name for f in names if f.name in batch.schema.names])
+        faults = [_fault(row, verifiers, judged) for row in there.to_pylist()]
         nothing = pa.nulls(len(batch), pa.string())
         return Addition({q.LABEL_FAULT.name: pa.array(faults, pa.string())}, nothing, nothing)
 
 
-def _fault(
-    question: str | None,
-    truth: str | None,
-    choices: list[str] | None,
-    domain: str,
-    distractors: list[str] | None,
-    verifiers: Mapping[str, Verifier],
-    judged: bool,
-) -> str | None:
-    verifier = verifier_of(domain, choices, verifiers)
+def _fault(row: Mapping[str, Any], verifiers: Mapping[str, Verifier], judged: bool) -> str | None:
+    truth, choices, question = row[q.TRUTH.name], row[q.CHOICES.name], row[q.QUESTION_TEXT.name] or ""
+    verifier = verifier_of(row[q.DOMAIN.name], choices, verifiers)
     if truth is None or (verifier is None and not judged):
         return NO_VERIFIER
-    if choices and choice_of(question or "", choices, truth) is None:
+    if choices and choice_of(question, choices, truth) is None:
         return NO_CHOICE
     if verifier is None:
         return None
-    task = Task(truth, question or "", tuple(choices or ()))
+    task = Task(truth, question, tuple(choices or ()))
     own = verifier(truth, task)
     if own.value != 1.0 and not (judged and own.reason == UNDECIDED):
         return NOT_ACCEPTED
-    wrong = [option for option in distractors or () if verifier(option, task).value == 1.0]
-    return ACCEPTED if wrong else None
+    return ACCEPTED if any(verifier(option, task).value == 1.0 for option in row.get(q.DISTRACTORS.name) or ()) else None

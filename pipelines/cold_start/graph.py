@@ -16,10 +16,9 @@ from pipelines.questions import graph, take
 from pipelines.questions.annotate import Annotator
 from pipelines.questions.decide import hold_shares, merge_equal
 from pipelines.questions.grade import GRADED, Grade
-from pipelines.questions.judging import Judging
+from pipelines.questions.judging import JudgeBackend, Judging
 from pipelines.questions.roll_out import ReasonerBackend, RollOut
 from pipelines.questions.tables import rollouts, training
-from pipelines.readers.splits import Split
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
@@ -31,7 +30,7 @@ GRADE = "Ask the base model"
 BAND = "Drop questions that the base model finds too easy or too hard"
 
 
-def build(pipeline: beam.Pipeline, plan: Plan, models: Mapping[str, ReasonerBackend]) -> PCollection[str]:
+def build(pipeline: beam.Pipeline, plan: Plan, models: Mapping[str, ReasonerBackend], judge: JudgeBackend | None) -> PCollection[str]:
     """Lay the job of ``plan`` into ``pipeline``; the result is one element, the path of the manifest."""
     job = plan.job
     splits = pairs.cut(pipeline, plan.source)
@@ -40,7 +39,9 @@ def build(pipeline: beam.Pipeline, plan: Plan, models: Mapping[str, ReasonerBack
     decided = merge_equal(judged, QUESTION_DECISION)
     if job.languages:
         decided = hold_shares(decided, job.languages, job.output.seed)
-    return commit_run(_solve(decided, splits, plan, models), pairs.note(splits), commit_of(plan))
+    return commit_run(
+        _solve(graph.open_decided(decided, splits, job.input, plan.solved), plan, models, judge), pairs.note(splits), commit_of(plan)
+    )
 
 
 def commit_of(plan: Plan) -> Commit:
@@ -60,12 +61,9 @@ def commit_of(plan: Plan) -> Commit:
     )
 
 
-def _solve(
-    decided: PCollection[pa.RecordBatch], splits: PCollection[Split], plan: Plan, models: Mapping[str, ReasonerBackend]
-) -> PCollection[str]:
+def _solve(opened: Any, plan: Plan, models: Mapping[str, ReasonerBackend], judge: JudgeBackend | None) -> PCollection[str]:
     job = plan.job
-    judging = Judging(job.response_format, job.response_style, job.verifiers, job.rewards)
-    opened = graph.open_decided(decided, splits, job.input, plan.solved)
+    judging = Judging(job.response_format, job.response_style, job.verifiers, job.rewards, judge)
     batches: Any = opened.batches
     if job.base:
         ask = RollOut(GRADE, models["base"], judging.of_base.written_in(job.base.style).steps)

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from filters.response_format import ResponseFormat
-from filters.response_style import ResponseStyle
-
 from filters.choose import Choose
 from filters.decode import Decoder
 from filters.models.lid import LidSpec
 from filters.question_rules import QuestionRules
+from filters.response_format import ResponseFormat
+from filters.response_style import ResponseStyle
 from filters.rewards import PassBand, RewardAtLeast
 from pipelines.pairs.source import Source
 from pipelines.questions import annotate
@@ -23,6 +22,7 @@ from pipelines.spine.commit import Limits, Output, refuse_below_one
 from pipelines.spine.identity import digest
 from schemas.records import SCHEMA_VERSION
 from schemas.response import STYLES, Style
+from synth.judge import JudgeSpec
 from synth.reasoner import ReasonerSpec
 from synth.sft import ToMessages
 from synth.verify import Verify
@@ -66,6 +66,8 @@ class Job:
     rollouts: int = 4
     """Rollouts of the solver at each question; 0 takes only those that came with it (ours)."""
     verifiers: VerifierSpec = field(default_factory=VerifierSpec)
+    judge: JudgeSpec | None = None
+    """What decides where no rule can; null leaves such answers without a verdict."""
     response_format: ResponseFormat = field(default_factory=ResponseFormat)
     response_style: ResponseStyle = field(default_factory=ResponseStyle)
     rewards: RewardAtLeast = field(default_factory=RewardAtLeast)
@@ -100,7 +102,7 @@ def solve_digest(job: Job) -> str:
     rules = (job.questions, job.languages, job.grading, job.band, job.rollouts, job.verifiers)
     judged = (job.response_format, job.response_style, job.rewards, job.choose, Verify())
     models = {role: spec.digest for role, spec in job.models.items()}
-    return digest("cold-start", job.version, annotate_digest(job), rules, judged, models, job.output.seed)
+    return digest("cold-start", job.version, annotate_digest(job), rules, judged, models, job.judge and job.judge.digest, job.output.seed)
 
 
 def run_id(job: Job, source: Source) -> str:

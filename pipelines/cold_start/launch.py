@@ -23,7 +23,8 @@ def _carry_out(command: flags.Command) -> int:
     models.refuse_embedded_afar(job.models, command)
     outlook.refuse_out_of_reach(job.input, job.output, job.models, command)
     named = models.resolved(job.models)
-    return run(plan_run(replace(job, base=named.get("base"), solver=named["solver"])), command)
+    judge = job.judge and models.resolved_judge(job.judge)
+    return run(plan_run(replace(job, base=named.get("base"), solver=named["solver"], judge=judge)), command)
 
 
 def run(plan: Plan, command: flags.Command) -> int:
@@ -35,11 +36,13 @@ def run(plan: Plan, command: flags.Command) -> int:
     if commit.read_manifest(plan.run) is None:
         with (
             storage.locked(plan.lock),
-            models.serving(plan.job.models, image=SEEN_IMAGE in plan.job.questions.seen) as served,
+            models.serving(
+                models.ServedModels(plan.job.models, judge=plan.job.judge), image=SEEN_IMAGE in plan.job.questions.seen
+            ) as served,
             progress.shown(_watched(plan) if command.is_local else None),
         ):
-            backends = {role: models.ReasonerOnEndpoint(spec, plan.answers, command.workers) for role, spec in served.reasoners.items()}
-            launch.execute(lambda pipeline: graph.build(pipeline, plan, backends), f"cold-start-{digest(plan.lock)}", command)
+            backends, judge = served.backends(plan.answers, command.workers), served.judge_backend(plan.answers, command.workers)
+            launch.execute(lambda pipeline: graph.build(pipeline, plan, backends, judge), f"cold-start-{digest(plan.lock)}", command)
     elif not plan.job.output.keep_fragments:
         with storage.locked(plan.lock):
             commit.let_go(graph.commit_of(plan))

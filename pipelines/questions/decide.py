@@ -89,7 +89,7 @@ def beside_splits(decided: PCollection[pa.RecordBatch], splits: PCollection[Spli
 
 def hold_shares(decided: PCollection[pa.RecordBatch], shares: LanguageShares, seed: int) -> PCollection[pa.RecordBatch]:
     """Drop questions of the languages of which there are too many, by a draw that every rerun repeats."""
-    counts = (
+    counts: Any = (
         decided
         | "Count the languages" >> beam.FlatMap(_languages).with_output_types(tuple[str, int])
         | "Sum them" >> beam.CombinePerKey(sum)

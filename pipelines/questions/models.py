@@ -9,8 +9,10 @@ from pipelines.spine.answers import ObjectStorage
 from pipelines.spine.config import ConfigError
 from schemas.weights import path_of
 from synth.answers import AnswerStore
+from synth.captioner import EMBEDDED
 from synth.endpoint import Served
 from synth.fill_in import RewriterSpec, ServedRewriter
+from synth.judge import JudgeSpec, ServedJudge
 from synth.models.embedded import serve
 from synth.reasoner import ReasonerSpec, ServedReasoner
 
@@ -52,11 +54,37 @@ class RewriterOnEndpoint:
 
 
 @dataclass(frozen=True)
+class JudgeOnEndpoint:
+    """A ``JudgeBackend``, likewise."""
+
+    spec: JudgeSpec
+    answers: str
+    workers: int
+
+    def load(self) -> ServedJudge:
+        """Return the judge."""
+        return self.spec.load(AnswerStore(self.answers, self.spec.digest, ObjectStorage()), self.workers)
+
+
+@dataclass(frozen=True)
 class ServedModels:
     """The models of a run at endpoints that answer."""
 
     reasoners: Mapping[str, ReasonerSpec]
-    rewriter: RewriterSpec | None
+    rewriter: RewriterSpec | None = None
+    judge: JudgeSpec | None = None
+
+    def backends(self, answers: str, workers: int) -> dict[str, ReasonerOnEndpoint]:
+        """Return what makes each reasoner inside one of so many workers."""
+        return {role: ReasonerOnEndpoint(spec, answers, workers) for role, spec in self.reasoners.items()}
+
+    def rewriter_backend(self, answers: str, workers: int) -> RewriterOnEndpoint | None:
+        """Return what makes the rewriter, null where the job has none."""
+        return self.rewriter and RewriterOnEndpoint(self.rewriter, answers, workers)
+
+    def judge_backend(self, answers: str, workers: int) -> JudgeOnEndpoint | None:
+        """Return what makes the judge, null where the job has none."""
+        return self.judge and JudgeOnEndpoint(self.judge, answers, workers)
 
 
 def resolved(specs: Mapping[str, ReasonerSpec]) -> dict[str, ReasonerSpec]:
@@ -82,6 +110,15 @@ def resolved_rewriter(spec: RewriterSpec) -> RewriterSpec:
     return spec.resolved()
 
 
+def resolved_judge(spec: JudgeSpec) -> JudgeSpec:
+    """Return the judge with the name that its endpoint lists; raises ``ConfigError`` for prompts that are none."""
+    try:
+        _ = spec.templates
+        return spec.resolved()
+    except ValueError as error:
+        raise ConfigError(f"'judge': {error}") from error
+
+
 def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec | RewriterSpec], command: flags.Command) -> None:
     """Raise ``ConfigError`` when workers elsewhere would need a model that only this machine serves."""
     for role, spec in specs.items():
@@ -92,25 +129,30 @@ def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec | RewriterSpec], comma
 
 
 @contextmanager
-def serving(specs: Mapping[str, ReasonerSpec], rewriter: RewriterSpec | None = None, *, image: bool) -> Generator[ServedModels]:
+def serving(asked: ServedModels, *, image: bool) -> Generator[ServedModels]:
     """Yield the models with endpoints that answer; embedded weights are served once, whatever the number of roles that use them.
 
     Raises ``EnvironmentFault`` where one does not answer within 10 seconds, or its tags do not arrive.
     """
     with ExitStack() as stack:
         addresses: dict[str, str] = {}
-        found = {role: replace(spec, served=_served(spec.served, addresses, stack)) for role, spec in specs.items()}
+        found = {role: replace(spec, served=_served(spec.served, addresses, stack)) for role, spec in asked.reasoners.items()}
+        rewriter = asked.rewriter and replace(asked.rewriter, served=_served(asked.rewriter.served, addresses, stack))
+        judge = asked.judge
+        if judge and judge.endpoint == EMBEDDED:
+            judge = judge.served_at(_address(judge.weights, addresses, stack))
         for spec in found.values():
             spec.check(image=image)
-        asked = rewriter and replace(rewriter, served=_served(rewriter.served, addresses, stack))
-        if asked:
-            asked.check()
-        yield ServedModels(found, asked)
+        for spec in filter(None, (rewriter, judge)):
+            spec.check()
+        yield ServedModels(found, rewriter, judge)
 
 
 def _served(served: Served, addresses: dict[str, str], stack: ExitStack) -> Served:
-    if not served.is_embedded:
-        return served
-    if served.weights not in addresses:
-        addresses[served.weights] = stack.enter_context(serve(path_of(served.weights), context=4096))
-    return served.at(addresses[served.weights])
+    return served.at(_address(served.weights, addresses, stack)) if served.is_embedded else served
+
+
+def _address(weights: str, addresses: dict[str, str], stack: ExitStack) -> str:
+    if weights not in addresses:
+        addresses[weights] = stack.enter_context(serve(path_of(weights), context=4096))
+    return addresses[weights]

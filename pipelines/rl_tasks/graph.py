@@ -23,7 +23,7 @@ from pipelines.questions import graph, take
 from pipelines.questions.annotate import Annotator
 from pipelines.questions.decide import merge_equal
 from pipelines.questions.grade import GRADED, Grade
-from pipelines.questions.judging import Judging
+from pipelines.questions.judging import JudgeBackend, Judging
 from pipelines.questions.roll_out import ReasonerBackend, RollOut
 from pipelines.questions.tables import rollouts, tasks
 from pipelines.questions.verifiers import VerifierSpec
@@ -73,6 +73,7 @@ class Models:
 
     graders: Mapping[str, ReasonerBackend]
     rewriter: RewriterBackend | None
+    judge: JudgeBackend | None
 
 
 def build(pipeline: beam.Pipeline, plan: Plan, models: Models) -> PCollection[str]:
@@ -108,8 +109,8 @@ def _grade(decided: PCollection[pa.RecordBatch], splits: PCollection[Split], pla
     opened = graph.open_decided(decided, splits, job.input, plan.graded)
     clean = partial(run_step, step=BENCHMARK, call=partial(uncontaminated, job.contamination, plan.benchmarks, job.embedder))
     again = partial(run_step, step=AGAIN, call=partial(uncontaminated, job.contamination, plan.benchmarks, None))
-    checked = partial(run_step, step=LABEL, call=partial(check_labels, job.verifiers))
-    judging = Judging(job.response_format, None, job.verifiers, job.rewards)
+    checked = partial(run_step, step=LABEL, call=partial(check_labels, job.verifiers, models.judge is not None))
+    judging = Judging(job.response_format, None, job.verifiers, job.rewards, models.judge)
     graders = tuple(
         RollOut(GRADE, models.graders[name], judging.written_in(job.graders[name].style).steps) for name in sorted(models.graders)
     )
@@ -140,6 +141,6 @@ def uncontaminated(rule: Contamination, benchmarks: BenchmarkSpec, embedder: Emb
     return rule(rows, benchmarks=loaded(benchmarks), vectors=vectors)
 
 
-def check_labels(verifiers: VerifierSpec, rows: pa.RecordBatch) -> Addition:
-    """Hold the labels of the rows against the verifiers of this worker."""
-    return LabelCheck()(rows, verifiers=loaded(verifiers))
+def check_labels(verifiers: VerifierSpec, judged: bool, rows: pa.RecordBatch) -> Addition:
+    """Hold the labels of the rows against the verifiers of this worker; ``judged``: a judge decides where no rule can."""
+    return LabelCheck()(rows, verifiers=loaded(verifiers), judged=judged)

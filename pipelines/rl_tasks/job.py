@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from filters.response_format import ResponseFormat
-
 from filters.contamination import Contamination
 from filters.decode import Decoder
 from filters.fill_in import FillInRules
@@ -14,6 +12,7 @@ from filters.models.embedder import EmbedderSpec
 from filters.models.lid import LidSpec
 from filters.near_question import NearQuestion
 from filters.question_rules import QuestionRules
+from filters.response_format import ResponseFormat
 from filters.rewards import RewardAtLeast
 from pipelines.pairs.near import Shuffle
 from pipelines.pairs.source import Source
@@ -27,6 +26,7 @@ from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
 from schemas.records import SCHEMA_VERSION
 from synth.fill_in import RewriterSpec
+from synth.judge import JudgeSpec
 from synth.label_check import LabelCheck
 from synth.pass_rate import Grading
 from synth.reasoner import ReasonerSpec
@@ -53,6 +53,8 @@ class Job:
     """What finds pictures of benchmarks that were altered; null leaves it to hashes."""
     contamination: Contamination = field(default_factory=Contamination)
     verifiers: VerifierSpec = field(default_factory=VerifierSpec)
+    judge: JudgeSpec | None = None
+    """What decides where no rule can; null leaves such answers without a verdict, and questions without a rule leave."""
     rewriter: RewriterSpec | None = field(default_factory=RewriterSpec)
     """What asks multiple choice without its options; null leaves it as it is, for guessing to pay."""
     fill_in: FillInRules = field(default_factory=FillInRules)
@@ -78,7 +80,8 @@ def grade_digest(job: Job, benchmarks: BenchmarkSpec) -> str:
     graded = (job.grading, job.response_format, job.rewards, job.hope, Grading())
     models = {name: spec.digest for name, spec in sorted(job.graders.items())}
     rewriter = job.rewriter and job.rewriter.digest
-    return digest("rl-tasks", job.version, annotate_digest(job), rules, graded, models, rewriter, benchmarks.identity)
+    judge = job.judge and job.judge.digest
+    return digest("rl-tasks", job.version, annotate_digest(job), rules, graded, models, rewriter, judge, benchmarks.identity)
 
 
 def run_id(job: Job, source: Source, benchmarks: BenchmarkSpec) -> str:

@@ -26,7 +26,8 @@ def _carry_out(command: flags.Command) -> int:
     named = models.resolved(_graders(job))
     graders = {name: named[_section(name)] for name in job.graders}
     rewriter = job.rewriter and models.resolved_rewriter(job.rewriter)
-    return run(plan_run(replace(job, graders=graders, rewriter=rewriter)), command)
+    judge = job.judge and models.resolved_judge(job.judge)
+    return run(plan_run(replace(job, graders=graders, rewriter=rewriter, judge=judge)), command)
 
 
 def _section(name: str) -> str:
@@ -44,14 +45,14 @@ def run(plan: Plan, command: flags.Command) -> int:
         print(outlook.table(plan.run, plan.source, job.graders, dict.fromkeys(job.graders, job.grading.most)))
         return 0
     if commit.read_manifest(plan.run) is None:
+        asked, image = models.ServedModels(job.graders, job.rewriter, job.judge), SEEN_IMAGE in job.questions.seen
         with (
             storage.locked(plan.lock),
-            models.serving(job.graders, job.rewriter, image=SEEN_IMAGE in job.questions.seen) as served,
+            models.serving(asked, image=image) as served,
             progress.shown(_watched(plan) if command.is_local else None),
         ):
-            graders = {name: models.ReasonerOnEndpoint(spec, plan.answers, command.workers) for name, spec in served.reasoners.items()}
-            rewriter = served.rewriter and models.RewriterOnEndpoint(served.rewriter, plan.answers, command.workers)
-            made = graph.Models(graders, rewriter)
+            at = (plan.answers, command.workers)
+            made = graph.Models(served.backends(*at), served.rewriter_backend(*at), served.judge_backend(*at))
             launch.execute(lambda pipeline: graph.build(pipeline, plan, made), f"rl-tasks-{digest(plan.lock)}", command)
     elif not job.output.keep_fragments:
         with storage.locked(plan.lock):
