@@ -163,6 +163,13 @@ def test_more_boxes_than_allowed_are_refused():
     assert len(parse_boxes("[" + ",".join(["[1,2,3,4]"] * 256) + "]")) == 256
 
 
+@pytest.mark.parametrize("text", ["[[-1,100,300,300]]", "[[0,0,5,1000.1]]", "[[0,0,5,1001]]"])
+def test_coordinates_beyond_the_image_are_refused_and_not_clamped(text: str):
+    with pytest.raises(NotBoxes, match="out_of_range"):
+        parse_boxes(text)
+    assert parse_boxes("[[0,0,1000,1000.0]]") == (Box(0, 0, 1000, 1000),)
+
+
 def test_a_point_is_two_numbers_in_brackets():
     assert parse_point("[500, 300]") == parse_point("((500,300))") == (500, 300)
     for text in ("[500]", "[1,2,3,4]", "[1,2],[3,4]", "500,300", "[]"):

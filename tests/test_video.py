@@ -51,7 +51,7 @@ def test_the_labelled_pairs_are_honest_and_all_judged_as_labelled():
 def test_the_overlap_is_the_share_of_seconds(one: tuple[int, int], other: tuple[int, int]):
     assert temporal_iou(one, other) == pytest.approx(counted(one, other))
     assert temporal_iou(one, other) == temporal_iou(other, one)
-    assert VERIFIER(str(list(one)), Task(str(list(other)))).value == pytest.approx(counted(one, other), abs=5e-5)
+    assert VERIFIER(str(list(one)), Task(str(list(other)))).value == pytest.approx(counted(one, other), abs=6e-5)
 
 
 @pytest.mark.parametrize("write", WRITTEN)
@@ -76,7 +76,7 @@ def test_a_span_with_fractions_is_its_own_truth(start: float, end: float):
         "[5]",
         "[1,2,3]",
         "1:5-1:9",
-        "00:61-00:70",
+        "00:10-00:60",
         "1:60:00-1:61:00",
         "1e1-2e1",
         "5 - ",

@@ -73,7 +73,7 @@ def is_honest_set(pairs: list[Pair]) -> bool:
 def accepted(verifier: Verifier, negatives: Iterable[tuple[str, Task, float]]) -> list[tuple[str, Task, Reward]]:
     """The hard negatives that earn more than they may, or no verdict."""
     found = [(answer, task, most, verifier(answer, task)) for answer, task, most in negatives]
-    return [(answer, task, reward) for answer, task, most, reward in found if reward.value is None or reward.value > most + 5e-5]
+    return [(answer, task, reward) for answer, task, most, reward in found if reward.value is None or reward.value > most + 6e-5]
 
 
 def survives(verifier: Verifier, task: Task, *, judged: bool = False) -> None:
