@@ -59,9 +59,9 @@ class Curriculum:
     """What is left of a tier's older rollouts after an iteration that asked some of it."""
     centre: float = 0.5
     """Pass rate at which a tier has its full weight."""
-    width: float = 0.2
+    width: float = 0.15
     """Distance from the centre at which the bell has fallen to 0.61."""
-    floor: float = 0.05
+    floor: float = 0.02
     """Weight that no tier falls below; what looks solved or hopeless is looked at again."""
     ratio_keep: float = 0.8
     """Decay of the expansion ratio's moving average."""

@@ -51,23 +51,28 @@ class Reader:
         return table if columns is None else table.select(list(columns))
 
     def choose(self, outcomes: Sequence[Outcome]) -> list[str]:
-        """Return the ids to train on: for each domain its quota of groups, right and wrong balanced (``choose_balanced``).
-
-        A domain with fewer groups than its quota gives what it has, and no other takes its place: the mixture is fixed.
-        """
-        state = self._state
-        places = curriculum.places_of(state.prompts, [outcome.sample_id for outcome in outcomes])
-        domains = state.prompts.domain[places].tolist()
-        chosen: list[str] = []
-        for domain, quota in enumerate(curriculum.domain_quotas(state).tolist()):
-            of_it = [outcome for outcome, at in zip(outcomes, domains, strict=True) if at == domain]
-            ids, n, correct = [o.sample_id for o in of_it], [o.n for o in of_it], [o.correct for o in of_it]
-            chosen += choose_balanced(ids, n, correct, quota, state.settings.seed)
-        return chosen
+        """Return the ids to train on, by ``choose_groups``."""
+        return choose_groups(self._state, outcomes)
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Take in the outcomes of an iteration, of all prompts that were rolled out, and go on to the next."""
         self._state = curriculum.record(self._state, outcomes)
+
+
+def choose_groups(state: State, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the ids to train on: for each domain its quota of groups, right and wrong balanced (``choose_balanced``).
+
+    A domain with fewer groups than its quota gives what it has, and no other takes its place: the mixture is fixed. Raises ``ValueError``
+    for prompts that the state lacks or that come twice.
+    """
+    places = curriculum.places_of(state.prompts, [outcome.sample_id for outcome in outcomes])
+    domains = state.prompts.domain[places].tolist()
+    chosen: list[str] = []
+    for domain, quota in enumerate(curriculum.domain_quotas(state).tolist()):
+        of_it = [outcome for outcome, at in zip(outcomes, domains, strict=True) if at == domain]
+        ids, n, correct = [o.sample_id for o in of_it], [o.n for o in of_it], [o.correct for o in of_it]
+        chosen += choose_balanced(ids, n, correct, quota, state.settings.seed)
+    return chosen
 
 
 def open_reader(folder: str, begin: Curriculum | State) -> Reader:
