@@ -112,8 +112,8 @@ def with_features(schema: pa.Schema) -> pa.Schema:
 def _feature(kind: pa.DataType) -> object:
     if kind == c.IMAGE_TYPE:
         return {"_type": "Image"}
-    if pa.types.is_list(kind):
-        return {"feature": _feature(kind.value_type), "_type": "List"}
+    if pa.types.is_list(kind):  # the literal form: `datasets` below 4 knows no `List`
+        return [_feature(kind.value_type)]
     if pa.types.is_struct(kind):
         return {f.name: _feature(f.type) for f in kind}
     names = {"float": "float32", "double": "float64"}

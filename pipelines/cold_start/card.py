@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from pipelines.cold_start.job import Job
 from pipelines.pairs.cards import front, listed
+from pipelines.questions.exports import croissant, dataset_info
 from pipelines.spine.config import resolved
+from schemas.questions import SFT
 
 
 @dataclass(frozen=True)
@@ -15,15 +17,26 @@ class Pages:
     job: Job
 
     def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  no samples are shown yet
-        """Return ``job.yaml`` and the dataset card."""
-        return {"job.yaml": resolved(self.job), "README.md": card(self.job).encode()}
+        """Return ``job.yaml``, the dataset card, LLaMA-Factory's registration of the samples, and their Croissant."""
+        tables = dict.fromkeys(tables_of(self.job), SFT)
+        about = "Questions with a verified chain of thought each"
+        return {
+            "job.yaml": resolved(self.job),
+            "README.md": card(self.job).encode(),
+            "dataset_info.json": dataset_info(list(tables)),
+            "croissant.json": croissant(self.job.input.corpus, about, self.job.input.license, tables),
+        }
+
+
+def tables_of(job: Job) -> list[str]:
+    """Return the tables of training samples."""
+    return ["sft", *(f"sft_{style}" for style in job.sft.styles[1:])]
 
 
 def card(job: Job) -> str:
     """Return ``README.md`` of a run of ``job`` as the Hugging Face hub reads it."""
-    tables = ["sft", *(f"sft_{style}" for style in job.sft.styles[1:])]
     lines = [
-        front(job.input.license, tables),
+        front(job.input.license, tables_of(job)),
         f"# {job.input.corpus}: long chains of thought",
         f"Questions with a chain of thought by {job.solver.name}, each answer held against its truth by the verifier of its domain. "
         "`source_license` holds the licence of each sample; `ledger/` tells of every question, `rollouts/` of every chain of thought, "

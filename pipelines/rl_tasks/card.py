@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.pairs.cards import front, listed
+from pipelines.questions.exports import croissant
 from pipelines.rl_tasks.job import Job
 from pipelines.spine.config import resolved
+from schemas.questions import RL
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,13 @@ class Pages:
     job: Job
 
     def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  no samples are shown yet
-        """Return ``job.yaml`` and the dataset card."""
-        return {"job.yaml": resolved(self.job), "README.md": card(self.job).encode()}
+        """Return ``job.yaml``, the dataset card, and the Croissant of the tasks."""
+        about = "Questions with a truth and how hard models find them"
+        return {
+            "job.yaml": resolved(self.job),
+            "README.md": card(self.job).encode(),
+            "croissant.json": croissant(self.job.input.corpus, about, self.job.input.license, {"rl": RL}),
+        }
 
 
 def card(job: Job) -> str:
