@@ -51,6 +51,9 @@ MODEL = column("model", pa.string(), "model name and revision that wrote the rol
 RESPONSE = column("response", pa.string(), "the whole response as the model wrote it, tags included")
 THINKING = column("thinking", pa.string(), "the text between the think tags", source="paper 4")
 ANSWER = column("answer", pa.string(), "what the verifier judged: the text of the one box, or the whole answer where there is none")
+THINKING_OTHER_SCRIPT = column(
+    "thinking_other_script", pa.float32(), "share of the thought in sentences whose main script is not that of the question", unit="0-1"
+)
 FORCED = column("forced", pa.bool_(), "the thought was cut at its limit and the answer asked for by a second call", source="paper 5.3")
 GUIDED = column("guided", pa.bool_(), "a grammar on the server held the model to the tags; not by its own skill")
 REWARD = column("reward", pa.float32(), "what the verifier gave, rounded to 4 decimals; null where it gave no verdict", unit="0-1")
