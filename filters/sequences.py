@@ -32,12 +32,6 @@ def most_frequent(terms: Sequence[str], size: int) -> int:
     return max(Counter(sequences(terms, size)).values(), default=0)
 
 
-def duplicate_share(terms: Sequence[str], size: int) -> float:
-    """Return the share of the sequences of ``size`` words that occurred before, 0-1, rounded to 4 decimals; 0 where there is none."""
-    found = list(sequences(terms, size))
-    return round(1 - len(set(found)) / len(found), 4) if found else 0.0
-
-
 def longest_run(terms: Sequence[str]) -> float:
     """Return the length in words of the longest run of one word."""
     shares = weights(terms)
@@ -56,14 +50,3 @@ def longest_common_run(left: Sequence[str], right: Sequence[str]) -> float:
         ending = {place: ending.get(place - 1, 0.0) + share for place in places.get(word, ())}
         longest = max(longest, *ending.values(), 0.0)
     return longest
-
-
-def shared_share(terms: Sequence[str], other: Sequence[str], size: int) -> float:
-    """Return the share of ``terms`` that lies in sequences of ``size`` words which ``other`` has too, 0-1, rounded to 4 decimals."""
-    known = set(sequences(other, size))
-    covered, end = 0, 0
-    for start, found in enumerate(sequences(terms, size) if known else ()):
-        if found in known:
-            covered += start + len(found) - max(start, end)
-            end = start + len(found)
-    return round(covered / len(terms), 4) if terms else 0.0

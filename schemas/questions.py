@@ -51,6 +51,9 @@ MODEL = column("model", pa.string(), "model name and revision that wrote the rol
 RESPONSE = column("response", pa.string(), "the whole response as the model wrote it, tags included")
 THINKING = column("thinking", pa.string(), "the text between the think tags", source="paper 4")
 ANSWER = column("answer", pa.string(), "what the verifier judged: the text of the one box, or the whole answer where there is none")
+THINKING_OTHER_SCRIPT = column(
+    "thinking_other_script", pa.float32(), "share of the thought in sentences whose main script is not that of the question", unit="0-1"
+)
 FORCED = column(
     "forced",
     pa.string(),
@@ -157,7 +160,8 @@ BROUGHT = (RESPONSES, RESPONSES_BY)
 QUESTION = pa.schema([c.SAMPLE_ID, *SOURCE, PROMPT, IMAGES, TRUTH, DOMAIN, CHOICES, c.LANGUAGE, HUMAN_TIER, SEEN])
 """A question as a reader yields it."""
 
-JUDGED = (MODEL, ROLLOUT, RESPONSE, THINKING, ANSWER, c.FINISH_REASON, FORCED, REWARD, REWARD_REASON, REWARDED_BY, VERIFIER)
+WRITTEN = (MODEL, ROLLOUT, RESPONSE, THINKING, ANSWER, THINKING_OTHER_SCRIPT, c.FINISH_REASON, FORCED)
+JUDGED = (*WRITTEN, REWARD, REWARD_REASON, REWARDED_BY, VERIFIER)
 SPENT = (c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS)
 DIFFICULTY = (PASSES, PASS_RATE, PASS_LOW, PASS_HIGH, N_SAMPLES, N_CORRECT, TIER)
 ABOUT = (DOMAIN, c.LANGUAGE, SEEN, TRUTH)

@@ -18,6 +18,7 @@ from schemas import questions as q
 from schemas.exits import Addition, Verdict
 from schemas.protocols import Failure
 from schemas.response import Style
+from synth.conversation import MARKER
 from synth.judge import Judged
 from synth.verifiers.reward import Reward, Task
 from synth.verify import Verify
@@ -63,12 +64,13 @@ class Judging:
 
     def written_in(self, style: Style) -> "Judging":
         """Return the rules on responses in the tags of ``style``."""
-        return replace(self, response_format=replace(self.response_format, style=style))
+        look = self.response_style and replace(self.response_style, style=style)
+        return replace(self, response_format=replace(self.response_format, style=style), response_style=look)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """Return the sentence and the rule of each step."""
-        style: tuple[Step, ...] = ((STYLE, self.response_style),) if self.response_style else ()
+        style: tuple[Step, ...] = ((STYLE, partial(_styled, self.response_style)),) if self.response_style else ()
         return (
             (FORMAT, partial(_formatted, self.response_format)),
             *style,
@@ -79,6 +81,11 @@ class Judging:
 
 def _formatted(rule: ResponseFormat, rows: pa.RecordBatch) -> Verdict:
     return rule(rows, verifiable=rows.column(q.TRUTH.name).is_valid().to_numpy(zero_copy_only=False))
+
+
+def _styled(rule: ResponseStyle, rows: pa.RecordBatch) -> Verdict:
+    pairs = zip(rows.column(q.IMAGE_COUNT.name).to_pylist(), rows.column(q.QUESTION_TEXT.name).to_pylist(), strict=True)
+    return rule(rows, questions=[MARKER * count + text for count, text in pairs])
 
 
 def _verified(verifiers: VerifierSpec, judge: JudgeBackend | None, rows: pa.RecordBatch) -> Addition:

@@ -23,7 +23,7 @@ Rule = Callable[[pa.RecordBatch], Verdict | Addition]
 Step = tuple[str, Rule]
 """The sentence of a step on rollouts, and what judges or adds."""
 
-ABOUT = (c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.LANGUAGE, q.QUESTION_TEXT, q.TRUTH, q.DOMAIN, q.CHOICES)
+ABOUT = (c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.LANGUAGE, q.QUESTION_TEXT, q.IMAGE_COUNT, q.TRUTH, q.DOMAIN, q.CHOICES)
 """What rules on rollouts read of the question."""
 ROLLED = (q.MODEL, q.ROLLOUT, q.RESPONSE, c.FINISH_REASON, q.FORCED, *q.SPENT)
 ASKED = pa.schema([*ABOUT, *ROLLED])

@@ -57,7 +57,7 @@ class ChoiceVerifier:
 
 
 def _compared(found: frozenset[int], true: frozenset[int], options: Sequence[str]) -> Reward:
-    if found == true or len(found) == len(true) == 1 and _same_text(min(found), min(true), options):
+    if found == true or (len(found) == len(true) == 1 and _same_text(min(found), min(true), options)):
         return Reward(1.0, EQUAL, LETTER)
     return Reward(0.0, "several" if len(found) > len(true) else DIFFERENT, LETTER)
 

@@ -62,4 +62,4 @@ def _is_whole(found: Numeral) -> bool:
 
 
 def _adds_nothing(rest: str) -> bool:
-    return not rest or bool(_NOUN.fullmatch(rest)) and not _OTHER.search(rest)
+    return not rest or (bool(_NOUN.fullmatch(rest)) and not _OTHER.search(rest))

@@ -19,7 +19,7 @@ _UNIT_OF_SCALE = re.compile(
     rf"(?:\b(?:in|of)|\()(?: (?:us|usd|dollars?|euros?|\$|€|£))? ?(thousand|million|billion|trillion)s?\b|({'|'.join(m for m in MAGNITUDES if m > '一')})元",
     re.I,
 )
-_MEASURE_WORDS = frozenset("个 只 辆 条 张 本 头 匹 位 人 次 年 岁 件 座 棵 朵 名 块 颗 支 把 台 间 家 户 项 种 层 页 in total years year old".split())
+_MEASURE_WORDS = frozenset(["个", "只", "辆", "条", "张", "本", "头", "匹", "位", "人", "次", "年", "岁", "件", "座", "棵", "朵", "名", "块", "颗", "支", "把", "台", "间", "家", "户", "项", "种", "层", "页", "in", "total", "years", "year", "old"])
 """Words behind a number that add nothing to it (ours)."""
 
 
@@ -52,7 +52,7 @@ def compare_figures(answer: str, truth: str, question: str, tolerance: float) ->
 
 def _same_thing(found: Numeral, true: Numeral, asked: str) -> bool:
     one, other = (number.rest.casefold().strip(" .") for number in (found, true))
-    return one == other or (not one or _is_named(one, asked)) and (not other or _is_named(other, asked))
+    return one == other or ((not one or _is_named(one, asked)) and (not other or _is_named(other, asked)))
 
 
 def _is_named(rest: str, asked: str) -> bool:
@@ -61,11 +61,11 @@ def _is_named(rest: str, asked: str) -> bool:
     known = set(re.findall(r"[a-z]+", spoken))
     known |= {word.removesuffix("s") for word in known} | {word.removesuffix("es") for word in known}
     words = re.findall(r"[a-z]+|[^\sa-z]+", rest)
-    return all(word in _MEASURE_WORDS or word in known or word.removesuffix("s") in known or not word.isascii() and _in_han(word, spoken) for word in words)
+    return all(word in _MEASURE_WORDS or word in known or word.removesuffix("s") in known or (not word.isascii() and _in_han(word, spoken)) for word in words)
 
 
 def _in_han(word: str, asked: str) -> bool:
-    return word in asked or word[0] in _MEASURE_WORDS and word[1:] in asked
+    return word in asked or (word[0] in _MEASURE_WORDS and word[1:] in asked)
 
 
 def _scale(asked: str) -> int:

@@ -16,9 +16,9 @@ _FRACTION = re.compile(r"([-+]?) ?\(?([0-9]{1,12})\)? ?/ ?\(?([1-9][0-9]{0,11})\
 _RUNS_ON = re.compile(r"[.,]?[0-9]|\^|[eE][-+]?[0-9]|[:/] ?[0-9]|\*\*")
 """What shows that a number goes on in a way that is not read here."""
 
-_ONES = {word: number for number, word in enumerate("zero one two three four five six seven eight nine".split())}
-_TEENS = dict(zip("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen dozen".split(), [*range(10, 20), 12], strict=True))
-_TENS = {word: 10 * number for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_ONES = {word: number for number, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
+_TEENS = dict(zip(["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "dozen"], [*range(10, 20), 12], strict=True))
+_TENS = {word: 10 * number for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
 _SCALES = {"million": 10**6, "thousand": 10**3}
 _SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_ONES)[1:])}))?|{'|'.join(_TEENS)}|{'|'.join(_ONES)}|an?(?= (?:hundred|thousand|million|dozen)))"
 _HUNDREDS = rf"(?:a dozen|{_SMALL}(?: hundred(?:(?: and)? {_SMALL})?)?)"

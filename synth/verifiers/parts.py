@@ -32,7 +32,7 @@ def is_bracketed(text: str) -> bool:
 
 def is_list(truth: str) -> bool:
     """Tell whether ``truth`` is a list for certain: in square brackets, or two numbers and more."""
-    return is_bracketed(truth) or len(parts := parts_of(truth)) > 1 and all(numeral(part) for part in parts)
+    return is_bracketed(truth) or (len(parts := parts_of(truth)) > 1 and all(numeral(part) for part in parts))
 
 
 def compare_parts(answer: str, truth: str, question: str, compare: Callable[[str, str], Reward], *, free: bool | None = None) -> Reward:

@@ -33,7 +33,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "month": tuple(
         f"{name} {number}月" for number, name in enumerate(
-            "january february march april may june july august september october november december".split(), 1)
+            ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"], 1)
     ),
     "direction": ("left 左 左边 左侧", "right 右 右边 右侧", "up 上", "down 下"),
 }  # fmt: skip

@@ -63,7 +63,7 @@ def compare_quantities(answer: str, truth: str, question: str, tolerance: float)
         return _one_without(found, true, asked, tolerance)
     if found.unit is None or true.unit is None:
         return _unknown(found, true, tolerance)
-    if found.unit.dimension != true.unit.dimension or found.unit.angle != true.unit.angle and not found.unit.dimension:
+    if found.unit.dimension != true.unit.dimension or (found.unit.angle != true.unit.angle and not found.unit.dimension):
         return Reward(0.0, "unit", QUANTITY)
     if asked and not (found.unit.same_size(asked) or found.unit.same_size(true.unit)):
         return Reward(0.0, "unit", QUANTITY)
@@ -131,7 +131,7 @@ def asked_unit(question: str, like: Unit | None) -> Unit | None:
     found: Unit | None = None
     for cue in _CUES.finditer(asked):
         named = _longest_unit(cue.group(1))
-        if named and (like is None or named.dimension == like.dimension and named.angle == like.angle):
+        if named and (like is None or (named.dimension == like.dimension and named.angle == like.angle)):
             found = named
     return found
 

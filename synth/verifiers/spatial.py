@@ -48,7 +48,7 @@ _ENGLISH = re.compile(
     r"(?: (?:of|to|from|than))?(?: (?:the |an? |its )?(?P<thing>[a-z]+(?: [a-z]+){0,4}))?"
 )
 _HAN = re.compile(r"(?:它)?(?:位于|处于|朝向?|向|在)?(?P<thing>[\u4e00-\u9fff]{0,12}?)的?(?P<words>[左右上下前后里内外中东西南北]{1,2}|旁边?|附近|之间|顺时针|逆时针|背后)(?:方向|方|边|面|侧|角|部|时针|处|头)?")
-_NOT_THINGS = frozenset("and or not nor but either left right above below behind front top bottom inside outside n't isn't".split())
+_NOT_THINGS = frozenset(["and", "or", "not", "nor", "but", "either", "left", "right", "above", "below", "behind", "front", "top", "bottom", "inside", "outside", "n't", "isn't"])
 SIDES, COMPASS = frozenset({"x", "y", "z"}), frozenset({"north", "east"})
 """Axes of what is seen, and of the map."""
 Relation = Mapping[str, int]
@@ -116,7 +116,7 @@ def compare_relations(answer: str, truth: str) -> Reward | None:
 def _exclude(one: Relation, other: Relation) -> bool:
     """Tell whether two relations that contradict each other on no axis differ all the same: north and northeast, left and above."""
     axes = one.keys() | other.keys()
-    return axes <= COMPASS and one != other or axes <= SIDES and not one.keys() & other.keys()
+    return (axes <= COMPASS and one != other) or (axes <= SIDES and not one.keys() & other.keys())
 
 
 def relation(text: str) -> tuple[Relation, str] | None:

@@ -15,7 +15,7 @@ _COMMANDS = {
     "quad": " ", "qquad": " ", "left": "", "right": "", "displaystyle": "", "prime": "'",
 }  # fmt: skip
 """LaTeX commands and what they stand for."""
-_WRAPPERS = frozenset("text mathrm mathbf mathit mathsf textbf textit textrm boldsymbol bm operatorname mbox rm ce unit".split())
+_WRAPPERS = frozenset(["text", "mathrm", "mathbf", "mathit", "mathsf", "textbf", "textit", "textrm", "boldsymbol", "bm", "operatorname", "mbox", "rm", "ce", "unit"])
 _COMMAND = re.compile(r"\\([A-Za-z]{1,24}) ?")
 _SPACING = re.compile(r"\\[,;:! ]|~")
 _DEGREE = re.compile(r"\^ ?\{? ?(?:\\circ|°) ?\}?")

@@ -21,7 +21,7 @@ _ALIASES = {
 """Spellings that pint does not read, or reads as something else."""
 _PRODUCTS = {"Nm": ("N", "m"), "Pas": ("Pa", "s"), "Vs": ("V", "s"), "As": ("A", "s"), "Ws": ("W", "s")}
 """Products that are written without a sign between."""
-_NOT_UNITS = frozenset("a an as at b dB e G is k Np per pH R th to".split())
+_NOT_UNITS = frozenset(["a", "an", "as", "at", "b", "dB", "e", "G", "is", "k", "Np", "per", "pH", "R", "th", "to"])
 """Names that pint takes for a constant, a rare unit or a logarithm where people mean none."""
 
 _HAN = {

@@ -1,0 +1,52 @@
+"""Repetition within one text, measured in four ways: no single one finds all loops of a model (GLM-V's reward code has the first)."""
+
+import re
+import zlib
+from dataclasses import dataclass
+
+from filters.sequences import folded_words
+from filters.windows import characters, longest_block, most_frequent, previous, terms, windows, words_in
+from filters.words import UNSPACED
+
+_RULES = re.compile(r"([=|\-~_#*.%+])\1{2,}")
+_UNSPACED = re.compile(rf"[{UNSPACED}]")
+WINDOW = 50
+"""Characters of a window (GLM-V, ``detect_repeat``)."""
+NGRAM = 8
+"""Words of a sequence that is looked for again; 16 characters in Chinese (ours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """How a text repeats itself."""
+
+    window: int
+    """Occurrences of its most frequent window of ``WINDOW`` characters."""
+    compression: float
+    """Bytes in UTF-8 over bytes behind zlib, rounded to 4 decimals; 0 for no text."""
+    duplicates: float
+    """Share of its sequences of ``NGRAM`` words that occurred before, 0-1, rounded to 4 decimals."""
+    block: float
+    """Share of its characters in the longest stretch that stood before as a whole, 0-1, rounded to 4 decimals."""
+    unspaced: bool
+    """Whether half of its characters are ideographs, kana or Hangul, which compress otherwise."""
+
+
+def repetition(text: str) -> Repetition:
+    """Return the measures of ``text``, from which lines drawn with one sign are taken out first (GLM-V)."""
+    bare = _RULES.sub(" ", text)
+    found = windows(characters(bare), WINDOW)
+    data = bare.encode("utf-8", "replace")
+    return Repetition(
+        window=most_frequent(found),
+        compression=round(len(data) / len(zlib.compress(data)), 4) if data else 0.0,
+        duplicates=_duplicates(bare),
+        block=round(longest_block(previous(found), WINDOW) / len(bare), 4) if bare else 0.0,
+        unspaced=2 * len(_UNSPACED.findall(bare)) > len(bare),
+    )
+
+
+def _duplicates(text: str) -> float:
+    items = folded_words(text)
+    steps = previous(windows(terms(items), words_in(items, NGRAM)))
+    return round(float((steps > 0).mean()), 4) if len(steps) else 0.0
