@@ -16,6 +16,8 @@ from tests.jobs import ROOT
 from tests.scripted_server import Call, Reply
 
 THOUGHT = "First I add the two numbers, then I check the sum by counting on."
+LATER = ("Then I look at it once more.", "Counting fingers gives nothing else.", "A number line ends at that same place too.")
+ENDLESS = "<think>I add the apples to the pears, lose the thread, and begin again with"
 _SUM = re.compile(r"(\d+) \+ (\d+)")
 _REPEAT = "write nothing else:\n"
 
@@ -40,7 +42,7 @@ def solve(call: Call) -> Reply:
         return choices(f"It is <|begin_of_box|>{_total(_question(call))}<|end_of_box|>.</answer>")
     rollouts = range(seed, seed + n)
     if "endlessly" in text:
-        return choices(*("<think>On and on and on" for _ in rollouts), finish="length")
+        return choices(*(ENDLESS for _ in rollouts), finish="length")
     return choices(*(_said(text, rollout) for rollout in rollouts))
 
 
@@ -55,7 +57,7 @@ def _said(text: str, rollout: int) -> str:
         return tagged("99")
     if "untagged" in text:
         return f"The answer is {total}."
-    return tagged(total, f"{THOUGHT} " + "Then I look at it once more. " * rollout)
+    return tagged(total, f"{THOUGHT} " + " ".join(LATER[:rollout]))
 
 
 def _question(call: Call) -> str:

@@ -86,9 +86,9 @@ def test_every_rollout_is_kept_with_the_reason_for_which_it_left(ran: Ran):
 
 def test_a_cut_thought_is_ended_by_a_second_call_that_begins_with_it(ran: Ran):
     ((response,),) = reasoning.query(ran.run, "select distinct response from rollouts where forced = 'answer'")
-    assert response == "<think>On and on and on</think><answer>It is <|begin_of_box|>15<|end_of_box|>.</answer>"
+    assert response == f"{reasoning.ENDLESS}</think><answer>It is <|begin_of_box|>15<|end_of_box|>.</answer>"
     ended = [call for call in ran.calls if call.body["messages"][-1]["role"] == "assistant"]
-    assert [call.text for call in ended] == ["<think>On and on and on</think><answer>"] * 4
+    assert [call.text for call in ended] == [f"{reasoning.ENDLESS}</think><answer>"] * 4
     assert {(call.body["continue_final_message"], call.body["n"]) for call in ended} == {(True, 1)}
 
 
