@@ -1,10 +1,12 @@
 """The verifiers of a worker: Table 1 of the paper, with the child process that symbolic maths runs in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from synth.models.math_verify import MathVerifySpec
 from synth.verifiers.domains import verifiers_by_domain
+from synth.verifiers.maths import Maths
 from synth.verifiers.reward import Verifier
 
 
@@ -14,6 +16,9 @@ class VerifierSpec:
 
     version: ClassVar[int] = 1
 
+    math_verify: MathVerifySpec | None = field(default_factory=MathVerifySpec)
+    """What decides on expressions that our rules leave open, in a child process that a deadline kills; null leaves them undecided."""
+
     def load(self) -> Mapping[str, Verifier]:
         """Return the verifier of each domain."""
-        return verifiers_by_domain()
+        return verifiers_by_domain(Maths(equivalence=self.math_verify and self.math_verify.load()))

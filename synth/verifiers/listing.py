@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
 _SPACES = re.compile(r"\s+")
@@ -29,7 +29,7 @@ def plain(text: str) -> str:
 
     Only for rules that look for words: folding makes ``x²`` and ``x2`` one.
     """
-    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
+    folded = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).casefold()
     return _SPACES.sub(lambda space: "\n" if "\n" in space.group() else " ", folded).strip()
 
 

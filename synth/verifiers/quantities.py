@@ -20,8 +20,12 @@ _LABEL = re.compile(r"(?:[A-Za-zα-ωΑ-Ω\\][A-Za-z0-9α-ω\\]{0,11}|[\u4e00-\u
 _ABOUT = re.compile(r"(?:≈|约为?|大约|about |approximately )\s*", re.I)
 _UNIT_TEXT = r"([A-Za-zΩμ°Å%\u4e00-\u9fff][A-Za-zΩμ°Å%\u4e00-\u9fff0-9/·^*() \-]{0,40})"
 _CUES = re.compile(
-    rf"(?:\bin(?: units of)?|\bhow many|\binto|\bexpressed in|\(in|\(|\bunits?:|多少个?|单位(?:是|为|:|:)?|换算(?:成|为)|用|以|_{{2,}})(?<!\bin a) ?{_UNIT_TEXT}", re.I
+    r"(?:\bin(?: units of)?|\bhow many|\binto|\bexpressed in|\(in|\(|\bunits?:|多少个?|单位(?:是|为|:)?|换算(?:成|为)|用|以)"
+    rf" ?{_UNIT_TEXT}",
+    re.I,
 )
+_BLANK = re.compile(r"_{2,}|\(\s{0,8}\)|(\s{0,8})")
+"""A gap to fill in, after which a unit may stand: ``1 kg = ____ g``."""
 _CHANGE = re.compile(r"\b(?:change|rise|increase|decrease|drop|difference|risen|fallen|raised by)\b|变化|升高|降低|温差|上升了?|下降", re.I)
 
 
@@ -123,11 +127,11 @@ def _converted(value: Decimal, one: Unit, other: Unit) -> float:
 
 @lru_cache(maxsize=4096)
 def asked_unit(question: str, like: Unit | None) -> Unit | None:
-    """Return the unit that ``question`` asks for ("in km/h", 多少克, "how many grams"): of the dimension of ``like``, or any where it is None.
+    """Return the last unit that ``question`` asks for ("in km/h", 多少克, "how many grams").
 
-    The last one named counts.
+    It is of the dimension of ``like``, or any where that is None.
     """
-    asked = flat(question[-LAST_QUESTION:].replace("_", " "))
+    asked = flat(_BLANK.sub(" in ", question[-LAST_QUESTION:]))
     found: Unit | None = None
     for cue in _CUES.finditer(asked):
         named = _longest_unit(cue.group(1))
