@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth.verifiers.domains import verifiers_by_domain
+from pipelines.questions.verifiers import VerifierSpec
 from synth.verifiers.reward import TIMEOUT, Reward, Task, Verifier
 
 RIGHT = 0.5
 """A reward from here on counts as accepted (ours)."""
+JUDGE = "judge"
+"""Name of the labelled set for judges, which no rule is held against."""
 HEADER = ("domain", "pairs", "false +", "false -", "undecided", "timeouts", "off", "hacks", "accepted")
 
 
@@ -101,11 +103,14 @@ def lines(folder: Path) -> Iterator[str]:
 
     Raises ``ValueError`` where ``folder`` holds no set, or one of a domain that has no verifier.
     """
-    verifiers, files = verifiers_by_domain(), sorted(folder.glob("*.jsonl"))
+    verifiers, files = VerifierSpec().load(), sorted(folder.glob("*.jsonl"))
     if not files:
         raise ValueError(f"{folder} holds no <domain>.jsonl, expected the labelled sets of verifiers")
     yield "".join(name.ljust(15) for name in HEADER).rstrip()
     for path in files:
+        if path.stem == JUDGE:
+            yield "judge          a served model, not a rule: python -m jobs.judge_canaries " + str(path)
+            continue
         if path.stem not in verifiers:
             raise ValueError(f"{path}: no verifier of this domain, expected one of {', '.join(sorted(verifiers))}")
         yield _line(path.stem, count(verifiers[path.stem], list(read(path))))
