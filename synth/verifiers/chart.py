@@ -13,7 +13,7 @@ from synth.verifiers.reward import EQUAL, UNDECIDED, Reward, Task
 
 @dataclass(frozen=True, slots=True)
 class ChartVerifier:
-    """Holds an answer on a chart against the truth: numbers within the tolerance, years exactly, lists part by part, words as they stand."""
+    """Holds an answer on a chart against the truth: numbers within the tolerance, years exactly, lists by part, words as they are."""
 
     tolerance: float = 2.5e-2
     """Relative to the truth (GLM-V repo; the metric of ChartQA allows 5e-2)."""

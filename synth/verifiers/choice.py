@@ -19,12 +19,15 @@ LONGEST = 2000
 
 _OPTION = re.compile(r"(?:^|(?<=[\s;;,,。?!??::]))[(\[(]?([A-J])(?:[)\]).、.:]|[::])\s*")
 _ANSWER_IS = re.compile(
-    r"(?:so |thus |therefore |hence )?,? ?(?:the |my )?(?:correct |right |final |best )?(?:answer|option|choice)(?: is|:|)? ?:? ?(?:option |choice )?"
+    r"(?:so |thus |therefore |hence )?,? ?(?:the |my )?(?:correct |right |final |best )?(?:answer|option|choice)(?: is|:|)? ?:? ?"
+    r"(?:option |choice )?"
     r"|(?:因此|所以|故)?(?:本题|应|正确)?(?:的)?(?:答案|选项|选择|选)(?:是|为|:)? ?(?:选项)? ?"
 )
 _LETTERS = re.compile(r"[(\[]?([a-z])[)\]]?(?:(?: ?[,、/&+;] ?| and |和| )[(\[]?([a-z])[)\]]?){0,25}")
 _NEGATED = re.compile(r"(?:it is |it's )?not |不是|并非|非|不选")
 _MARKED = re.compile(r"(?:^|(?<=[\s,;、,;]))[(\[]?[a-j](?:[)\]).、]|: )")
+_STOPS = " \n,;,;"
+_AROUND = " .。()[]"
 _LEADING = re.compile(r"[(\[]?([A-Za-z])[)\]]?[.、:,)]?\s*(?:[:-] )?(?=\S)")
 
 
@@ -57,7 +60,7 @@ class ChoiceVerifier:
 
 
 def _compared(found: frozenset[int], true: frozenset[int], options: Sequence[str]) -> Reward:
-    if found == true or len(found) == len(true) == 1 and _same_text(min(found), min(true), options):
+    if found == true or (len(found) == len(true) == 1 and _same_text(min(found), min(true), options)):
         return Reward(1.0, EQUAL, LETTER)
     return Reward(0.0, "several" if len(found) > len(true) else DIFFERENT, LETTER)
 
@@ -67,7 +70,7 @@ def _same_text(one: int, other: int, options: Sequence[str]) -> bool:
 
 
 def _unmatched(answer: str, options: Sequence[str]) -> Reward:
-    """A number that is no option's is none of them; words may be another way to say one."""
+    """Return ``different`` for a number among options that are numbers; words may be another way to say one."""
     is_number = bool(options) and all(numeral(option) for option in options) and numeral(answer) is not None
     return Reward(0.0, DIFFERENT, LETTER) if is_number else Reward(None, UNDECIDED, "phrase")
 
@@ -78,7 +81,7 @@ def listed(question: str) -> tuple[str, ...]:
     texts: list[str] = []
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         if mark.group(1) == ascii_uppercase[len(texts)]:
-            texts.append(question[-4000:][mark.end() : following.start() if following else None].strip(" \n,;,;"))
+            texts.append(question[-4000:][mark.end() : following.start() if following else None].strip(_STOPS))
     return tuple(texts) if len(texts) > 1 else ()
 
 
@@ -100,7 +103,7 @@ def chosen(text: str, options: Sequence[str]) -> frozenset[int] | str:
 
 def _one_line(text: str) -> str:
     """Return ``text`` in lower case, without typesetting and stops around it; unlike in a ``phrase``, an "a" may be a letter."""
-    return flat(text).casefold().strip(" *\"'.。")
+    return flat(text.strip(" *")).casefold().strip(" \"'.。")
 
 
 def _lists(said: str, options: Sequence[str]) -> bool:
@@ -111,7 +114,7 @@ def _lists(said: str, options: Sequence[str]) -> bool:
 
 def _letters(said: str) -> frozenset[int]:
     """Return the places of letters in a row, ``ac`` or ``a, c``; of letters that follow each other without a sign, each only once."""
-    said = said.strip(" .()[]。")
+    said = said.strip(_AROUND)
     if re.fullmatch(r"[a-j]{2,10}", said):
         return frozenset(map(ascii_uppercase.lower().index, said)) if len(set(said)) == len(said) else frozenset()
     if _LETTERS.fullmatch(said):
@@ -131,7 +134,7 @@ def _places(said: str, options: Sequence[str]) -> frozenset[int]:
 
 def _letter_and_text(text: str, options: Sequence[str]) -> frozenset[int] | str:
     """Return the place of a letter that stands before its own option."""
-    plain = flat(text).strip(" *")
+    plain = flat(text.strip(" *"))
     start = _ANSWER_IS.match(plain.casefold())
     plain = plain[start.end() :] if start and start.end() < len(plain) else plain
     found = _LEADING.match(plain)

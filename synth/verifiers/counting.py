@@ -14,10 +14,15 @@ COUNT = "count"
 LONGEST = 120
 """Characters of a count with the words around it (ours)."""
 
-_BEFORE = re.compile(r"(?:there (?:is|are|were|was)|it is|i (?:can )?(?:see|count)|the (?:answer|count|total)(?: number)? is|answer:|total:?|a total of|in total,?|exactly) ")
+_BEFORE = re.compile(
+    r"(?:there (?:is|are|were|was)|it is|i (?:can )?(?:see|count)|the (?:answer|count|total)(?: number)? is|answer:|total:?"
+    r"|a total of|in total,?|exactly) "
+)
 _HAN_BEFORE = re.compile(r"(?:(?:图片?|画面|照片|图像)(?:中|里|上)?|这里|答案是?|总共|一共|共计?|总计|合计|有|是|:|,)+")
 _NONE = re.compile(r"(?:none|zero|nothing|no [a-z]+(?: [a-z]+){0,3}|没有[\u4e00-\u9fff]{0,6}|无)")
-_NOUN = re.compile(r"(?!(?:and|or|plus|minus|to|percent|per|th|st|nd|rd)\b)(?:[a-z]+(?: (?!(?:and|or|plus|minus|but)\b)[a-z]+){0,7})|[\u4e00-\u9fff]{1,12}")
+_NOUN = re.compile(
+    r"(?!(?:and|or|plus|minus|to|percent|per|th|st|nd|rd)\b)(?:[a-z]+(?: (?!(?:and|or|plus|minus|but)\b)[a-z]+){0,7})|[\u4e00-\u9fff]{1,12}"
+)
 _OTHER = re.compile(r"[一二三四五六七八九十百千万亿几多余和或与及约至到以上下]")
 
 
@@ -62,4 +67,4 @@ def _is_whole(found: Numeral) -> bool:
 
 
 def _adds_nothing(rest: str) -> bool:
-    return not rest or bool(_NOUN.fullmatch(rest)) and not _OTHER.search(rest)
+    return not rest or (bool(_NOUN.fullmatch(rest)) and not _OTHER.search(rest))

@@ -11,7 +11,8 @@ from synth.verifiers.phrases import SHORT, compare_phrases, phrase
 from synth.verifiers.reward import DIFFERENT, EQUAL, UNDECIDED, Reward, Task
 
 _NOT_ANSWERABLE = re.compile(
-    r"(?:it |the question |this |this question )?(?:is )?(?:not answerable|unanswerable|can(?:not| not|'t) be (?:answered|determined)|no answer|not mentioned|not (?:stated|provided|specified))"
+    r"(?:it |the question |this |this question )?(?:is )?"
+    r"(?:not answerable|unanswerable|can(?:not| not|'t) be (?:answered|determined)|no answer|not (?:mentioned|stated|provided|specified))"
     r"(?: (?:in|from|by) (?:the )?(?:document|text|report|context))?|(?:该问题|文档中?|文中)?(?:无法(?:回答|确定)|没有提到|未提及|不能回答)"
 )
 

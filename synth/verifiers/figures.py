@@ -16,10 +16,11 @@ YEARS = (1000, 3000)
 _ASKS_PERCENT = re.compile(r"percent|per cent|%|百分", re.I)
 _ASKS_YEAR = re.compile(r"\b(?:which|what|in what|in which) years?\b|哪一?年|什么年|年份", re.I)
 _UNIT_OF_SCALE = re.compile(
-    rf"(?:\b(?:in|of)|\()(?: (?:us|usd|dollars?|euros?|\$|€|£))? ?(thousand|million|billion|trillion)s?\b|({'|'.join(m for m in MAGNITUDES if m > '一')})元",
+    r"(?:\b(?:in|of)|\()(?: (?:us|usd|dollars?|euros?|\$|€|£))? ?(thousand|million|billion|trillion)s?\b"
+    rf"|({'|'.join(m for m in MAGNITUDES if m > '一')})元",
     re.I,
 )
-_MEASURE_WORDS = frozenset("个 只 辆 条 张 本 头 匹 位 人 次 年 岁 件 座 棵 朵 名 块 颗 支 把 台 间 家 户 项 种 层 页 in total years year old".split())
+_MEASURE_WORDS = frozenset([*"个只辆条张本头匹位人次年岁件座棵朵名块颗支把台间家户项种层页", "in", "total", "years", "year", "old"])
 """Words behind a number that add nothing to it (ours)."""
 
 
@@ -27,7 +28,8 @@ def compare_figures(answer: str, truth: str, question: str, tolerance: float) ->
     """Hold two numbers against each other; None where one of them is no number.
 
     - Two integers from 1000 to 3000, or an answer to "which year": equal or wrong. Else ``tolerance`` is relative to the truth.
-    - ``25`` and ``25%`` are the same; ``0.25`` and ``25%`` too, unless the question asks for a percentage.
+    - ``25`` and ``25%`` are the same; so are ``0.25`` and ``25%``, and ``0.25`` and ``0.25%`` are not, unless the question asks for a
+      percentage: then every number is one.
     - A number without magnitude is in the magnitude that the question names ("in millions", 万元). Where it names none,
       ``3.5`` against ``3.5 million`` is ``undecided``.
     - Currencies differ or not; a missing one is no difference.
@@ -52,7 +54,7 @@ def compare_figures(answer: str, truth: str, question: str, tolerance: float) ->
 
 def _same_thing(found: Numeral, true: Numeral, asked: str) -> bool:
     one, other = (number.rest.casefold().strip(" .") for number in (found, true))
-    return one == other or (not one or _is_named(one, asked)) and (not other or _is_named(other, asked))
+    return one == other or ((not one or _is_named(one, asked)) and (not other or _is_named(other, asked)))
 
 
 def _is_named(rest: str, asked: str) -> bool:
@@ -61,11 +63,14 @@ def _is_named(rest: str, asked: str) -> bool:
     known = set(re.findall(r"[a-z]+", spoken))
     known |= {word.removesuffix("s") for word in known} | {word.removesuffix("es") for word in known}
     words = re.findall(r"[a-z]+|[^\sa-z]+", rest)
-    return all(word in _MEASURE_WORDS or word in known or word.removesuffix("s") in known or not word.isascii() and _in_han(word, spoken) for word in words)
+    return all(
+        word in _MEASURE_WORDS or word in known or word.removesuffix("s") in known or (not word.isascii() and _in_han(word, spoken))
+        for word in words
+    )
 
 
 def _in_han(word: str, asked: str) -> bool:
-    return word in asked or word[0] in _MEASURE_WORDS and word[1:] in asked
+    return word in asked or (word[0] in _MEASURE_WORDS and word[1:] in asked)
 
 
 def _scale(asked: str) -> int:
@@ -84,11 +89,9 @@ def _scaled(found: Numeral, true: Numeral, scale: int) -> tuple[Numeral, Numeral
 def _equal(found: Numeral, true: Numeral, asked: str, tolerance: float) -> bool:
     if _are_years(found, true) or _ASKS_YEAR.search(asked):
         return found.value == true.value
-    if close(found.value, true.value, tolerance):
-        return True
     if found.percent == true.percent or _ASKS_PERCENT.search(asked):
-        return False
-    return close(_fraction(found), _fraction(true), tolerance)
+        return close(found.value, true.value, tolerance)
+    return close(_fraction(found), _fraction(true), tolerance) or (abs(true.value) > 1 and close(found.value, true.value, tolerance))
 
 
 def _fraction(number: Numeral):
@@ -97,4 +100,6 @@ def _fraction(number: Numeral):
 
 def _are_years(found: Numeral, true: Numeral) -> bool:
     low, high = YEARS
-    return all(not number.percent and low <= number.value <= high and number.value == number.value.to_integral_value() for number in (found, true))
+    return all(
+        not number.percent and low <= number.value <= high and number.value == number.value.to_integral_value() for number in (found, true)
+    )

@@ -18,18 +18,24 @@ FORMULA, EQUATION = "formula", "equation"
 LONGEST, MOST_TERMS = 400, 24
 """Characters of an equation, and terms on both sides (ours)."""
 
-ELEMENTS = frozenset(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I "
-    "Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr "
-    "Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og D T".split()
+_SYMBOLS = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru "
+    "Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At "
+    "Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og D T"
 )
+ELEMENTS = frozenset(_SYMBOLS.split())
 """Symbols of the elements, deuterium and tritium (IUPAC)."""
 
 _BODY = r"(?:[A-Z][a-z]?[0-9]{0,3}|[(\[](?=[A-Z(\[])|[)\]][0-9]{0,3}|·[0-9]{0,2}(?=[A-Z(\[]))+"
 _CHARGE = r"(?:\^?[0-9]?[+-]|\^\(?[0-9]?[+-]\)?|\^[+-][0-9]| [0-9]?[+-])"
-_SPECIES = re.compile(rf"([0-9]{{1,4}}(?:/[0-9]{{1,3}}|\.[0-9]{{1,3}})?|\([0-9]{{1,3}}\)/\([0-9]{{1,3}}\))? ?({_BODY}|e(?=\^?-))({_CHARGE})? ?(\((?:g|s|l|aq)\))?[↑↓ ]*")
+_SPECIES = re.compile(
+    r"([0-9]{1,4}(?:/[0-9]{1,3}|\.[0-9]{1,3})?|\([0-9]{1,3}\)/\([0-9]{1,3}\))? ?"
+    rf"({_BODY}|e(?=\^?-))({_CHARGE})? ?(\((?:g|s|l|aq)\))?[↑↓ ]*"
+)
 _BETWEEN = re.compile(r"\s*\+\s*(?=[0-9A-Z(\[e])")
-_CONDITION = re.compile(r"\\x(?:right|left|rightleft)arrow(?:s|harpoons)?(?:\[[^\]\[]{0,40}\])?\{[^{}]{0,40}\}|\\(?:overset|stackrel|underset)\{[^{}]{0,40}\}\{([^{}]{1,24})\}")
+_CONDITION = re.compile(
+    r"\\x(?:right|left|rightleft)arrow(?:s|harpoons)?(?:\[[^\]\[]{0,40}\])?\{[^{}]{0,40}\}|\\(?:overset|stackrel|underset)\{[^{}]{0,40}\}\{([^{}]{1,24})\}"
+)
 _ARROW = re.compile(r"<?=+[^A-Z=\-+<>→]{1,16}=+>?|<?-+[^A-Z=\-+<>→0-9]{1,16}-+>|<=+>|<-+>|=+>|-+>|→|⇌|=+")
 _REVERSIBLE = re.compile(r"⇌|<=+>|<-+>")
 _PIECE = re.compile(r"([A-Z][a-z]?)([0-9]{0,3})|([(\[])|([)\]])([0-9]{0,3})|·([0-9]{0,2})")
@@ -51,7 +57,9 @@ class Species:
     @property
     def spelled(self) -> str:
         """The formula with its charge in one line, in which ``Fe^{3+}`` and ``Fe3+`` are the same."""
-        return self.body.replace("[", "(").replace("]", ")") + (self.charge if self.charge != "1+" and self.charge != "1-" else self.charge[1])
+        return self.body.replace("[", "(").replace("]", ")") + (
+            self.charge if self.charge != "1+" and self.charge != "1-" else self.charge[1]
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -129,7 +137,9 @@ def _compared(one: Species, other: Species) -> Reward:
 
 def _same(one: Species, other: Species) -> bool:
     both_say = one.explicit and other.explicit
-    is_same = (one.body, one.charge) == (other.body, other.charge) if both_say and one.charge and other.charge else one.spelled == other.spelled
+    is_same = (
+        (one.body, one.charge) == (other.body, other.charge) if both_say and one.charge and other.charge else one.spelled == other.spelled
+    )
     return is_same and _states_agree(one, other)
 
 

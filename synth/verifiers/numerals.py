@@ -16,13 +16,20 @@ _FRACTION = re.compile(r"([-+]?) ?\(?([0-9]{1,12})\)? ?/ ?\(?([1-9][0-9]{0,11})\
 _RUNS_ON = re.compile(r"[.,]?[0-9]|\^|[eE][-+]?[0-9]|[:/] ?[0-9]|\*\*")
 """What shows that a number goes on in a way that is not read here."""
 
-_ONES = {word: number for number, word in enumerate("zero one two three four five six seven eight nine".split())}
-_TEENS = dict(zip("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen dozen".split(), [*range(10, 20), 12], strict=True))
-_TENS = {word: 10 * number for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_SCALES = {"million": 10**6, "thousand": 10**3}
-_SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_ONES)[1:])}))?|{'|'.join(_TEENS)}|{'|'.join(_ONES)}|an?(?= (?:hundred|thousand|million|dozen)))"
+_ONE_TO_NINE = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_FROM_TEN = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_ONES = {word: number for number, word in enumerate(("zero", *_ONE_TO_NINE))}
+_TEENS = dict(zip((*_FROM_TEN, "dozen"), [*range(10, 20), 12], strict=True))
+_TENS = {word: 10 * number for number, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)}
+_SMALL = (
+    rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_ONE_TO_NINE)}))?|{'|'.join(_TEENS)}|{'|'.join(_ONES)}"
+    r"|an?(?= (?:hundred|thousand|million|dozen)))"
+)
 _HUNDREDS = rf"(?:a dozen|{_SMALL}(?: hundred(?:(?: and)? {_SMALL})?)?)"
-_WORDS = re.compile(rf"(?:({_HUNDREDS}) million(?:,? (?:and )?|(?![a-z])))?(?:({_HUNDREDS}) thousand(?:,? (?:and )?|(?![a-z])))?({_HUNDREDS})?(?![a-z])", re.I)
+_WORDS = re.compile(
+    rf"(?:({_HUNDREDS}) million(?:,? (?:and )?|(?![a-z])))?(?:({_HUNDREDS}) thousand(?:,? (?:and )?|(?![a-z])))?({_HUNDREDS})?(?![a-z])",
+    re.I,
+)
 
 _HAN = {"〇": 0, "零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 _D = "[一二两三四五六七八九]"
@@ -39,7 +46,8 @@ MAGNITUDES: dict[str, int] = {
 _ANY_WORD = re.compile(rf"\b(?:{'|'.join([*_ONES, *_TEENS, *_TENS])}|hundred|thousand|million|half)\b", re.I)
 _MAGNITUDE = re.compile(rf" ?({'|'.join(MAGNITUDES)})s?(?![A-Za-z/^·])")
 _CURRENCIES = {
-    "$": "$", "us$": "$", "usd": "$", "美元": "$", "dollars": "$", "dollar": "$", "€": "€", "eur": "€", "euros": "€", "euro": "€", "欧元": "€",
+    "$": "$", "us$": "$", "usd": "$", "美元": "$", "dollars": "$", "dollar": "$", "€": "€", "eur": "€", "euros": "€", "euro": "€",
+    "欧元": "€",
     "£": "£", "gbp": "£", "pounds": "£", "英镑": "£", "¥": "¥", "rmb": "¥", "cny": "¥", "元": "¥", "人民币": "¥", "yuan": "¥", "₹": "₹",
 }  # fmt: skip
 _BEFORE = re.compile(r"(?:(us\$|usd|eur|gbp|rmb|cny|[$€£¥₹]) ?)?", re.I)
@@ -112,7 +120,9 @@ def numeral(text: str) -> Numeral | None:
     if found is None:
         return None
     value, rest = found
-    number = _with_rest(Numeral(-value if sign and currency else value, percent=percent, currency=_CURRENCIES[currency.lower()] if currency else ""), rest)
+    number = _with_rest(
+        Numeral(-value if sign and currency else value, percent=percent, currency=_CURRENCIES[currency.lower()] if currency else ""), rest
+    )
     return None if has_number(number.rest) or _VAGUE_NEXT.match(number.rest) else number
 
 

@@ -12,7 +12,10 @@ MOST_PARTS = 64
 """Parts of a list that is compared (ours)."""
 
 _QUOTED = re.compile(r"'([^']{0,400})'|\"([^\"]{0,400})\"")
-_ASKS_ORDER = re.compile(r"\b(?:in order|order(?:ed)?|sort(?:ed)?|rank(?:ed|ing)?|respectively|sequence|from (?:the )?\w+ to)\b|顺序|依次|排序|分别|从.{1,8}到", re.I)
+_ASKS_ORDER = re.compile(
+    r"\b(?:in order|order(?:ed)?|sort(?:ed)?|rank(?:ed|ing)?|respectively|sequence|from (?:the )?\w+ to)\b|顺序|依次|排序|分别|从.{1,8}到",
+    re.I,
+)
 
 
 def parts_of(text: str) -> list[str]:
@@ -32,7 +35,7 @@ def is_bracketed(text: str) -> bool:
 
 def is_list(truth: str) -> bool:
     """Tell whether ``truth`` is a list for certain: in square brackets, or two numbers and more."""
-    return is_bracketed(truth) or len(parts := parts_of(truth)) > 1 and all(numeral(part) for part in parts)
+    return is_bracketed(truth) or (len(parts := parts_of(truth)) > 1 and all(numeral(part) for part in parts))
 
 
 def compare_parts(answer: str, truth: str, question: str, compare: Callable[[str, str], Reward], *, free: bool | None = None) -> Reward:
@@ -51,7 +54,9 @@ def compare_parts(answer: str, truth: str, question: str, compare: Callable[[str
         return Reward(1.0, EQUAL, LIST)
     if _matched(rewards):
         return _out_of_order(question, true, free)
-    missing = any(all(value == 0 for value in row) for row in rewards) or any(all(value == 0 for value in column) for column in zip(*rewards, strict=True))
+    missing = any(all(value == 0 for value in row) for row in rewards) or any(
+        all(value == 0 for value in column) for column in zip(*rewards, strict=True)
+    )
     return Reward(0.0, DIFFERENT, LIST) if missing else Reward(None, UNDECIDED, LIST)
 
 

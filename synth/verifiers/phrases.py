@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from itertools import pairwise
 
+from synth.verifiers.numerals import numeral
 from synth.verifiers.reward import DIFFERENT, EQUAL, Reward
 from synth.verifiers.typography import flat, is_wide
 
@@ -17,11 +19,16 @@ _ENDS = _QUOTES + ".。!！?？,，;；:："
 _ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
 _NEGATED = re.compile(r"(?:not|no|isn't|neither|without|none of) |不|非|没|無|并非")
 _DIGITS = re.compile(r"[0-9]+")
+_DECIMALS = re.compile(r"[0-9][.,][0-9]")
+_WORDY = re.compile(r"[^\W\d_]|:")
 _PRONOUN = r"(?:it|he|she|they|there|this|that|we|you|i)"
 _VERB = r"(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would)"
 _YES = re.compile(rf"yes(?:,? {_PRONOUN} {_VERB})?|true|correct|是|是的|对|对的|正确|有|有的|能|可以|会|在")
-_NO = re.compile(rf"no(?:,? {_PRONOUN} {_VERB}(?: not|n't))?|false|incorrect|不是|否|不|不对|错|错误|不正确|没有|没有的|无|不能|不可以|不会|不在")
+_NO = re.compile(
+    rf"no(?:,? {_PRONOUN} {_VERB}(?: not|n't))?|false|incorrect|不是|否|不|不对|错|错误|不正确|没有|没有的|无|不能|不可以|不会|不在"
+)
 
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 _CLASSES: dict[str, tuple[str, ...]] = {
     "colour": (
         "red 红色 红", "orange 橙色 橘色 橙", "yellow 黄色 黄", "green 绿色 绿", "blue 蓝色 蓝", "purple 紫色 紫", "pink 粉色 粉红色 粉红",
@@ -32,8 +39,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
         "saturday 星期六 周六", "sunday 星期日 星期天 周日",
     ),
     "month": tuple(
-        f"{name} {number}月" for number, name in enumerate(
-            "january february march april may june july august september october november december".split(), 1)
+        f"{name} {number}月" for number, name in enumerate(_MONTHS, 1)
     ),
     "direction": ("left 左 左边 左侧", "right 右 右边 右侧", "up 上", "down 下"),
 }  # fmt: skip
@@ -53,13 +59,16 @@ def without_blanks(text: str) -> str:
     """Return ``text`` with each run of white space as one blank, and none at its ends or beside a character that needs none."""
     words = text.split()
     parts = [*words[:1]]
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in pairwise(words):
         parts += [word] if is_wide(before[-1]) or is_wide(word[0]) else [" ", word]
     return "".join(parts)
 
 
 def compare_phrases(answer: str, truth: str) -> Reward | None:
-    """Return the verdict that words alone allow: the same phrase, yes against no, red against blue, "not red", "page 3" against "page 4"; else None."""
+    """Return the verdict that words alone allow, else None.
+
+    The same phrase is equal. Yes against no, red against blue, "not red" and "page 3" against "page 4" are wrong.
+    """
     said, true = phrase(answer), phrase(truth)
     if said == true:
         return Reward(1.0, EQUAL, PHRASE)
@@ -80,8 +89,10 @@ def is_negation(said: str, true: str) -> bool:
 
 
 def _other_numbers(said: str, true: str) -> bool:
-    """Tell whether two phrases have the same words around other numbers: "March 2020" and "March 2021"."""
-    if len(said) > LONGEST_FLAT or _DIGITS.sub("0", said) != _DIGITS.sub("0", true):
+    """Tell whether two phrases have the same words around other whole numbers: "March 2020" and "March 2021", ``10:30`` and ``10:31``."""
+    if len(said) > LONGEST_FLAT or _DIGITS.sub("0", said) != _DIGITS.sub("0", true) or _DECIMALS.search(said + " " + true):
+        return False
+    if numeral(true) or not _WORDY.search(true):
         return False
     return [run.lstrip("0") for run in _DIGITS.findall(said)] != [run.lstrip("0") for run in _DIGITS.findall(true)]
 

@@ -20,8 +20,12 @@ _LABEL = re.compile(r"(?:[A-Za-zα-ωΑ-Ω\\][A-Za-z0-9α-ω\\]{0,11}|[\u4e00-\u
 _ABOUT = re.compile(r"(?:≈|约为?|大约|about |approximately )\s*", re.I)
 _UNIT_TEXT = r"([A-Za-zΩμ°Å%\u4e00-\u9fff][A-Za-zΩμ°Å%\u4e00-\u9fff0-9/·^*() \-]{0,40})"
 _CUES = re.compile(
-    rf"(?:\bin(?: units of)?|\bhow many|\binto|\bexpressed in|\(in|\(|\bunits?:|多少个?|单位(?:是|为|:|:)?|换算(?:成|为)|用|以|_{{2,}})(?<!\bin a) ?{_UNIT_TEXT}", re.I
+    r"(?:\bin(?: units of)?|\bhow many|\binto|\bexpressed in|\(in|\(|\bunits?:|多少个?|单位(?:是|为|:)?|换算(?:成|为)|用|以)"
+    rf" ?{_UNIT_TEXT}",
+    re.I,
 )
+_BLANK = re.compile(r"_{2,}|\(\s{0,8}\)|\uff08\s{0,8}\uff09")
+"""A gap to fill in, after which a unit may stand: ``1 kg = ____ g``."""
 _CHANGE = re.compile(r"\b(?:change|rise|increase|decrease|drop|difference|risen|fallen|raised by)\b|变化|升高|降低|温差|上升了?|下降", re.I)
 
 
@@ -63,7 +67,7 @@ def compare_quantities(answer: str, truth: str, question: str, tolerance: float)
         return _one_without(found, true, asked, tolerance)
     if found.unit is None or true.unit is None:
         return _unknown(found, true, tolerance)
-    if found.unit.dimension != true.unit.dimension or found.unit.angle != true.unit.angle and not found.unit.dimension:
+    if found.unit.dimension != true.unit.dimension or (found.unit.angle != true.unit.angle and not found.unit.dimension):
         return Reward(0.0, "unit", QUANTITY)
     if asked and not (found.unit.same_size(asked) or found.unit.same_size(true.unit)):
         return Reward(0.0, "unit", QUANTITY)
@@ -123,15 +127,15 @@ def _converted(value: Decimal, one: Unit, other: Unit) -> float:
 
 @lru_cache(maxsize=4096)
 def asked_unit(question: str, like: Unit | None) -> Unit | None:
-    """Return the unit that ``question`` asks for ("in km/h", 多少克, "how many grams"): of the dimension of ``like``, or any where it is None.
+    """Return the last unit that ``question`` asks for ("in km/h", 多少克, "how many grams").
 
-    The last one named counts.
+    It is of the dimension of ``like``, or any where that is None.
     """
-    asked = flat(question[-LAST_QUESTION:].replace("_", " "))
+    asked = flat(_BLANK.sub(" in ", question[-LAST_QUESTION:]))
     found: Unit | None = None
     for cue in _CUES.finditer(asked):
         named = _longest_unit(cue.group(1))
-        if named and (like is None or named.dimension == like.dimension and named.angle == like.angle):
+        if named and (like is None or (named.dimension == like.dimension and named.angle == like.angle)):
             found = named
     return found
 

@@ -65,7 +65,7 @@ class ScienceVerifier:
     def _mixed(self, answer: str, truth: str) -> Reward | None:
         """Return why the two cannot be one: a formula and a number, a formula in other letter case, a quantity and words without number."""
         one, other = (quantity(text) for text in (answer, truth))
-        if one and not one.unit_text and is_formula(truth) or other and not other.unit_text and is_formula(answer):
+        if (one and not one.unit_text and is_formula(truth)) or (other and not other.unit_text and is_formula(answer)):
             return Reward(0.0, DIFFERENT, FORMULA)
         if is_formula(truth) and flat(answer).casefold() == flat(truth).casefold():
             return Reward(0.0, DIFFERENT, FORMULA)

@@ -41,14 +41,23 @@ _WORDS: dict[str, tuple[str, int]] = {
 
 _COMPASS = re.compile(r"(north|south)[- ]?(east|west)|([ns])([ew])")
 _PLACES = r"left|right|top|bottom|upper|lower|front|back|rear|north|south|east|west|far|inside|outside"
-_FILLER = re.compile(rf"(?:(?:it|they|he|she)(?:'s| is| are) )?(?:located |positioned |facing |pointing )?(?:(?:to|at|in|towards?|from)\b (?:the |its )?(?={_PLACES})|on the (?={_PLACES}))?")
+_FILLER = re.compile(
+    r"(?:(?:it|they|he|she)(?:'s| is| are) )?(?:located |positioned |facing |pointing )?"
+    rf"(?:(?:to|at|in|towards?|from)\b (?:the |its )?(?={_PLACES})|on the (?={_PLACES}))?"
+)
 _NAMES = "|".join(sorted((re.escape(word) for word in _WORDS if word.isascii() and len(word) > 1), key=len, reverse=True)) + "|[nsew]"
 _ENGLISH = re.compile(
-    rf"(?P<words>{_NAMES})(?:[- ](?P<second>left|right|above|below|behind|front|back|top|bottom))?(?:(?: hand|-hand)? (?:side|corner|part|direction|area|end))?"
+    rf"(?P<words>{_NAMES})(?:[- ](?P<second>left|right|above|below|behind|front|back|top|bottom))?"
+    r"(?:(?: hand|-hand)? (?:side|corner|part|direction|area|end))?"
     r"(?: (?:of|to|from|than))?(?: (?:the |an? |its )?(?P<thing>[a-z]+(?: [a-z]+){0,4}))?"
 )
-_HAN = re.compile(r"(?:它)?(?:位于|处于|朝向?|向|在)?(?P<thing>[\u4e00-\u9fff]{0,12}?)的?(?P<words>[左右上下前后里内外中东西南北]{1,2}|旁边?|附近|之间|顺时针|逆时针|背后)(?:方向|方|边|面|侧|角|部|时针|处|头)?")
-_NOT_THINGS = frozenset("and or not nor but either left right above below behind front top bottom inside outside n't isn't".split())
+_HAN = re.compile(
+    r"(?:它)?(?:位于|处于|朝向?|向|在)?(?P<thing>[\u4e00-\u9fff]{0,12}?)的?(?P<words>[左右上下前后里内外中东西南北]{1,2}|旁边?|附近|之间|顺时针|逆时针|背后)(?:方向|方|边|面|侧|角|部|时针|处|头)?"
+)
+_NEGATED = re.compile(r"(?:it(?:'s| is) )?not |不|没")
+_NOT_THINGS = frozenset(
+    ("and", "or", "not", "nor", "but", "either", "isn't", *(word for word in _WORDS if word.isascii() and len(word) > 2))
+)
 SIDES, COMPASS = frozenset({"x", "y", "z"}), frozenset({"north", "east"})
 """Axes of what is seen, and of the map."""
 Relation = Mapping[str, int]
@@ -58,7 +67,7 @@ Relation = Mapping[str, int]
 class SpatialVerifier:
     """Holds a relation, a distance, a number or a name against the truth.
 
-    Relations are places on axes, left to right, below to above, behind to front, out to in, far to near, and the compass; "upper left" has two.
+    Relations are places on axes, such as left to right, below to above, behind to front, and the compass; "upper left" has two.
     The same axes and sides are equal, an opposite one is ``different``, more or fewer are ``undecided``. What the relation is to
     may be left out; where both name it and differ, they are ``undecided``.
     """
@@ -81,7 +90,9 @@ class SpatialVerifier:
         if rejected := gate(answer, task):
             return rejected
         if is_list(task.truth):
-            return compare_parts(answer, task.truth, task.question, lambda one, other: compare_values(one, other, task.question, self.tolerance))
+            return compare_parts(
+                answer, task.truth, task.question, lambda one, other: compare_values(one, other, task.question, self.tolerance)
+            )
         if verdict := self._distance(answer, task):
             return verdict
         found = compare_values(answer, task.truth, task.question, self.tolerance)
@@ -96,13 +107,19 @@ class SpatialVerifier:
 
 def _is_measured(answer: str, task: Task) -> bool:
     """Tell whether bare numbers are distances: the truth has decimals, and the question asks how far or how large."""
-    is_far = re.search(r"\b(?:distance|how (?:far|long|tall|wide|high|deep|large|big)|height|width|length|size|depth|area)\b|距离|多远|多长|多高|多宽|多大", task.question, re.I)
+    is_far = re.search(
+        r"\b(?:distance|how (?:far|long|tall|wide|high|deep|large|big)|height|width|length|size|depth|area)\b|距离|多[远长高宽大]",
+        task.question,
+        re.I,
+    )
     return bool(is_far) and "." in task.truth + answer
 
 
 def compare_relations(answer: str, truth: str) -> Reward | None:
     """Hold two relations against each other; None where one of them is no relation."""
     one, other = relation(answer), relation(truth)
+    if other and (negation := _NEGATED.match(phrase(answer))) and relation(phrase(answer)[negation.end() :]) == other:
+        return Reward(0.0, "negated", RELATION)
     if one is None or other is None:
         return None
     (found, thing), (true, true_thing) = one, other
@@ -116,7 +133,7 @@ def compare_relations(answer: str, truth: str) -> Reward | None:
 def _exclude(one: Relation, other: Relation) -> bool:
     """Tell whether two relations that contradict each other on no axis differ all the same: north and northeast, left and above."""
     axes = one.keys() | other.keys()
-    return axes <= COMPASS and one != other or axes <= SIDES and not one.keys() & other.keys()
+    return (axes <= COMPASS and one != other) or (axes <= SIDES and not one.keys() & other.keys())
 
 
 def relation(text: str) -> tuple[Relation, str] | None:

@@ -6,16 +6,34 @@ import unicodedata
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 _SIGNS = str.maketrans(
-    {"−": "-", "–": "-", "—": "-", "﹣": "-", "‐": "-", "‑": "-", "µ": "μ", "⋅": "·", "∙": "·", "•": "·", "・": "·", "⟶": "→", "⇋": "⇌", "⇄": "⇌"}
+    {
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "﹣": "-",
+        "‐": "-",
+        "‑": "-",
+        "µ": "μ",
+        "⋅": "·",
+        "∙": "·",
+        "•": "·",
+        "・": "·",
+        "⟶": "→",
+        "⇋": "⇌",
+        "⇄": "⇌",
+    }
     | {"’": "'", "‘": "'", "“": '"', "”": '"', "₋": "-", "₊": "+", "$": "$", "℃": "°C", "℉": "°F"}
 )
 _COMMANDS = {
-    "mu": "μ", "Omega": "Ω", "omega": "ω", "degree": "°", "celsius": "°C", "cdot": "·", "times": "×", "rightarrow": "→", "longrightarrow": "→", "to": "→",
-    "rightleftharpoons": "⇌", "uparrow": "↑", "downarrow": "↓", "approx": "≈", "angstrom": "Å", "dfrac": "\\frac", "tfrac": "\\frac", "frac": "\\frac",
+    "mu": "μ", "Omega": "Ω", "omega": "ω", "degree": "°", "celsius": "°C", "cdot": "·", "times": "×", "rightarrow": "→",
+    "longrightarrow": "→", "to": "→",
+    "rightleftharpoons": "⇌", "uparrow": "↑", "downarrow": "↓", "approx": "≈", "angstrom": "Å", "dfrac": "\\frac", "tfrac": "\\frac",
+    "frac": "\\frac",
     "quad": " ", "qquad": " ", "left": "", "right": "", "displaystyle": "", "prime": "'",
 }  # fmt: skip
 """LaTeX commands and what they stand for."""
-_WRAPPERS = frozenset("text mathrm mathbf mathit mathsf textbf textit textrm boldsymbol bm operatorname mbox rm ce unit".split())
+_PLAIN_WRAPPERS = "text textbf textit textrm mathrm mathbf mathit mathsf boldsymbol bm operatorname mbox rm ce unit"
+_WRAPPERS = frozenset(_PLAIN_WRAPPERS.split())
 _COMMAND = re.compile(r"\\([A-Za-z]{1,24}) ?")
 _SPACING = re.compile(r"\\[,;:! ]|~")
 _DEGREE = re.compile(r"\^ ?\{? ?(?:\\circ|°) ?\}?")

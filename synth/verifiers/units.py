@@ -12,31 +12,52 @@ from typing import Any
 
 LONGEST, DEEPEST, MOST_TOKENS, MOST_EXPONENT = 80, 8, 48, 12
 
-_TOKEN = re.compile(r"([A-Za-zΩμÅ°%]{1,24})|(?:\^|\*\*) ?(?:\(([-+]?[0-9]{1,2})\)|([-+]?[0-9]{1,2})(?![0-9]))|([-+]?[0-9]{1,2})(?![0-9])|([()/*·×])| ")
+_TOKEN = re.compile(
+    r"([A-Za-zΩμÅ°%]{1,24})|(?:\^|\*\*) ?(?:\(([-+]?[0-9]{1,2})\)|([-+]?[0-9]{1,2})(?![0-9]))|([-+]?[0-9]{1,2})(?![0-9])|([()/*·×])| "
+)
 _ALIASES = {
-    "°C": "degC", "°F": "degF", "°": "degree", "%": "percent", "Kg": "kg", "KG": "kg", "Km": "km", "KM": "km", "KJ": "kJ", "KW": "kW", "kw": "kW", "KV": "kV",
-    "KPa": "kPa", "Kpa": "kPa", "kpa": "kPa", "hz": "Hz", "KHz": "kHz", "khz": "kHz", "Torr": "torr", "AU": "astronomical_unit", "kmh": "kph", "KWh": "kWh",
+    "°C": "degC", "°F": "degF", "°": "degree", "%": "percent", "Kg": "kg", "KG": "kg", "Km": "km", "KM": "km", "KJ": "kJ", "KW": "kW",
+    "kw": "kW", "KV": "kV",
+    "KPa": "kPa", "Kpa": "kPa", "kpa": "kPa", "hz": "Hz", "KHz": "kHz", "khz": "kHz", "Torr": "torr", "AU": "astronomical_unit",
+    "kmh": "kph", "KWh": "kWh",
     "Celsius": "degC", "Fahrenheit": "degF", "Kelvin": "kelvin", "degrees": "degree", "kph": "kph", "kmph": "kph", "ML": "mL", "Ml": "mL",
 }  # fmt: skip
 """Spellings that pint does not read, or reads as something else."""
 _PRODUCTS = {"Nm": ("N", "m"), "Pas": ("Pa", "s"), "Vs": ("V", "s"), "As": ("A", "s"), "Ws": ("W", "s")}
 """Products that are written without a sign between."""
-_NOT_UNITS = frozenset("a an as at b dB e G is k Np per pH R th to".split())
+_NOT_UNITS = frozenset(("a", "an", "as", "at", "b", "dB", "e", "G", "is", "k", "Np", "per", "pH", "R", "th", "to"))
 """Names that pint takes for a constant, a rare unit or a logarithm where people mean none."""
 
 _HAN = {
     "千米": "km", "公里": "km", "分米": "dm", "厘米": "cm", "毫米": "mm", "微米": "μm", "纳米": "nm", "米": "m", "光年": "light_year",
-    "千克": "kg", "公斤": "kg", "毫克": "mg", "微克": "μg", "克": "g", "吨": "metric_ton", "毫秒": "ms", "微秒": "μs", "秒": "s", "分钟": "minute", "分": "minute",
-    "小时": "hour", "时": "hour", "天": "day", "千牛": "kN", "牛顿": "N", "牛": "N", "千焦": "kJ", "焦耳": "J", "焦": "J", "千瓦时": "kWh", "千瓦": "kW", "兆瓦": "MW",
-    "瓦特": "W", "瓦": "W", "千帕": "kPa", "兆帕": "MPa", "帕斯卡": "Pa", "帕": "Pa", "千伏": "kV", "毫伏": "mV", "伏特": "V", "伏": "V", "毫安": "mA", "微安": "μA",
-    "安培": "A", "安": "A", "千欧": "kohm", "兆欧": "Mohm", "欧姆": "ohm", "欧": "ohm", "千赫": "kHz", "兆赫": "MHz", "赫兹": "Hz", "赫": "Hz", "毫摩尔": "mmol",
-    "摩尔": "mol", "摩": "mol", "毫升": "mL", "升": "L", "库仑": "C", "库": "C", "法拉": "F", "微法": "μF", "特斯拉": "T", "特": "T", "韦伯": "Wb", "亨利": "H",
-    "摄氏度": "degC", "华氏度": "degF", "开尔文": "kelvin", "开": "kelvin", "电子伏特": "eV", "电子伏": "eV", "标准大气压": "atm", "大气压": "atm", "弧度": "radian",
+    "千克": "kg", "公斤": "kg", "毫克": "mg", "微克": "μg", "克": "g", "吨": "metric_ton", "毫秒": "ms", "微秒": "μs", "秒": "s",
+    "分钟": "minute", "分": "minute",
+    "小时": "hour", "时": "hour", "天": "day", "千牛": "kN", "牛顿": "N", "牛": "N", "千焦": "kJ", "焦耳": "J", "焦": "J", "千瓦时": "kWh",
+    "千瓦": "kW", "兆瓦": "MW",
+    "瓦特": "W", "瓦": "W", "千帕": "kPa", "兆帕": "MPa", "帕斯卡": "Pa", "帕": "Pa", "千伏": "kV", "毫伏": "mV", "伏特": "V", "伏": "V",
+    "毫安": "mA", "微安": "μA",
+    "安培": "A", "安": "A", "千欧": "kohm", "兆欧": "Mohm", "欧姆": "ohm", "欧": "ohm", "千赫": "kHz", "兆赫": "MHz", "赫兹": "Hz",
+    "赫": "Hz", "毫摩尔": "mmol",
+    "摩尔": "mol", "摩": "mol", "毫升": "mL", "升": "L", "库仑": "C", "库": "C", "法拉": "F", "微法": "μF", "特斯拉": "T", "特": "T",
+    "韦伯": "Wb", "亨利": "H",
+    "摄氏度": "degC", "华氏度": "degF", "开尔文": "kelvin", "开": "kelvin", "电子伏特": "eV", "电子伏": "eV", "标准大气压": "atm",
+    "大气压": "atm", "弧度": "radian",
     "度": "degree", "流明": "lm", "坎德拉": "cd", "卡": "cal", "千卡": "kcal", "每": "/",
 }  # fmt: skip
 _HAN_NAME = re.compile("|".join(sorted(_HAN, key=len, reverse=True)))
 _HAN_POWER = re.compile(rf"(平方|立方|二次方|三次方)({_HAN_NAME.pattern})")
-_POWER_WORDS = {"平方": "^2", "二次方": "^2", "立方": "^3", "三次方": "^3", "square": "^2", "sq": "^2", "cubic": "^3", "cu": "^3", "squared": "^2", "cubed": "^3"}
+_POWER_WORDS = {
+    "平方": "^2",
+    "二次方": "^2",
+    "立方": "^3",
+    "三次方": "^3",
+    "square": "^2",
+    "sq": "^2",
+    "cubic": "^3",
+    "cu": "^3",
+    "squared": "^2",
+    "cubed": "^3",
+}
 _BEFORE = re.compile(r"\b(square|sq|cubic|cu)\.? ([A-Za-z]{1,24})\b")
 _AFTER = re.compile(r"\b([A-Za-z]{1,24}) (squared|cubed)\b")
 _PER = re.compile(r"(?<=[A-Za-z0-9)]) ?\bper\b ?")

@@ -34,7 +34,9 @@ class VqaVerifier:
         if rejected := gate(answer, task):
             return rejected
         if is_list(task.truth):
-            return compare_parts(answer, task.truth, task.question, lambda one, other: compare_values(one, other, task.question, self.tolerance))
+            return compare_parts(
+                answer, task.truth, task.question, lambda one, other: compare_values(one, other, task.question, self.tolerance)
+            )
         found = compare_values(answer, task.truth, task.question, self.tolerance)
         if found.value is None and self.maths and is_symbolic(answer) and is_symbolic(task.truth):
             return self.maths(answer, task)
