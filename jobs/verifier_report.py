@@ -1,7 +1,7 @@
 """Hold every verifier against its labelled answers: ``python -m jobs.verifier_report [tests/labelled/verifiers]``.
 
-A file ``<domain>.jsonl`` holds an object a line: ``question``, ``truth``, ``choices`` (or none), ``answer``, ``reward`` from 0 to 1 as a person
-gives it, and ``kind``. Kinds that begin with ``hack`` are hard negatives; the others are what honest people and models write.
+A file ``<domain>.jsonl`` holds an object a line: ``question``, ``truth``, ``choices`` (or none), ``answer``, ``reward`` from 0 to 1 as a
+person gives it, and ``kind``. Kinds that begin with ``hack`` are hard negatives; the others are what honest people and models write.
 """
 
 import argparse

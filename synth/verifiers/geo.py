@@ -12,7 +12,7 @@ from synth.verifiers.reward import DIFFERENT, EQUAL, UNDECIDED, Reward, Task
 
 PLACE = "place"
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "ð": "d"})
-_LEVELS = re.compile(r"\s*[,,;;、/]\s*")
+_LEVELS = re.compile(r"[,\uff0c;\uff1b、/]")
 _SIGNS = re.compile(r"[-'.()_ ]+")
 _HAN_SUFFIX = re.compile(r"(?<=[\u4e00-\u9fff]{2})(?:特别行政区|自治区|省|市)$")
 _ENGLISH_SUFFIX = re.compile(r"(?<=\w) (?:province|prefecture)$")

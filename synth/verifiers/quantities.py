@@ -24,7 +24,7 @@ _CUES = re.compile(
     rf" ?{_UNIT_TEXT}",
     re.I,
 )
-_BLANK = re.compile(r"_{2,}|\(\s{0,8}\)|(\s{0,8})")
+_BLANK = re.compile(r"_{2,}|\(\s{0,8}\)|\uff08\s{0,8}\uff09")
 """A gap to fill in, after which a unit may stand: ``1 kg = ____ g``."""
 _CHANGE = re.compile(r"\b(?:change|rise|increase|decrease|drop|difference|risen|fallen|raised by)\b|变化|升高|降低|温差|上升了?|下降", re.I)
 
