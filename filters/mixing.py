@@ -4,7 +4,7 @@ What may stand in another script is taken out first: maths, code, quotations, wh
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,159 +26,15 @@ _ABOUT_LANGUAGE = re.compile(
     re.I,
 )
 _CONNECTING = frozenset(
-    [
-        "a",
-        "about",
-        "actually",
-        "after",
-        "again",
-        "all",
-        "also",
-        "am",
-        "an",
-        "and",
-        "another",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "because",
-        "been",
-        "before",
-        "but",
-        "by",
-        "can",
-        "cannot",
-        "clear",
-        "conclude",
-        "consider",
-        "could",
-        "did",
-        "do",
-        "does",
-        "easily",
-        "equals",
-        "even",
-        "far",
-        "first",
-        "for",
-        "from",
-        "get",
-        "gets",
-        "gives",
-        "gradually",
-        "had",
-        "has",
-        "have",
-        "he",
-        "hence",
-        "her",
-        "here",
-        "his",
-        "how",
-        "however",
-        "i",
-        "if",
-        "in",
-        "indeed",
-        "into",
-        "is",
-        "it",
-        "its",
-        "just",
-        "kind",
-        "leads",
-        "let",
-        "likely",
-        "look",
-        "looks",
-        "may",
-        "maybe",
-        "means",
-        "mind",
-        "more",
-        "most",
-        "must",
-        "near",
-        "need",
-        "no",
-        "not",
-        "now",
-        "obviously",
-        "of",
-        "off",
-        "on",
-        "one",
-        "only",
-        "or",
-        "other",
-        "our",
-        "out",
-        "over",
-        "partially",
-        "perhaps",
-        "possible",
-        "possibly",
-        "probably",
-        "quite",
-        "really",
-        "right",
-        "same",
-        "see",
-        "seems",
-        "she",
-        "should",
-        "similar",
-        "simply",
-        "since",
-        "so",
-        "some",
-        "still",
-        "sure",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "therefore",
-        "these",
-        "they",
-        "think",
-        "this",
-        "those",
-        "though",
-        "through",
-        "thus",
-        "to",
-        "too",
-        "total",
-        "two",
-        "us",
-        "verify",
-        "very",
-        "wait",
-        "was",
-        "we",
-        "well",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "why",
-        "will",
-        "with",
-        "would",
-        "yes",
-        "yet",
-        "you",
-        "your",
-    ]
+    words("""
+    a about actually after again all also am an and another any are as at be because been before but by can cannot clear
+    conclude consider could did do does easily equals even far first for from get gets gives gradually had has have he hence her
+    here his how however i if in indeed into is it its just kind leads let likely look looks may maybe means mind more most must
+    near need no not now obviously of off on one only or other our out over partially perhaps possible possibly probably quite
+    really right same see seems she should similar simply since so some still sure than that the their them then there therefore
+    these they think this those though through thus to too total two us verify very wait was we well were what when where which
+    while who why will with would yes yet you your
+    """)
 )
 """English words that join a sentence together or lead it on; a term of the trade is none of them (ours)."""
 
@@ -190,7 +46,7 @@ class Mixing:
     paragraphs: bool
     """It has a long Chinese and a long English paragraph (GLM-V: 50 ideographs that are over 80 % of it, 200 words that are over 70 %)."""
     other: float
-    """Share of it in sentences whose main script is not that of the question, 0-1, rounded to 4 decimals; 0 where there is nothing to compare."""
+    """Share of its words in sentences whose main script is not that of the question, 0-1, 4 decimals; 0 with nothing to compare."""
     switches: int
     """How often it falls into another script within its main one, not counting names, terms, and words of the question."""
     density: float
@@ -228,7 +84,7 @@ def _script(word: str) -> str | None:
 
 
 def _main(scripts: list[str | None], found: list[str]) -> str | None:
-    sums = Counter[str]()
+    sums = defaultdict[str, float](float)
     for script, weight in zip(scripts, weights(found), strict=True):
         if script:
             sums[script] += weight
@@ -237,13 +93,13 @@ def _main(scripts: list[str | None], found: list[str]) -> str | None:
 
 def _other_share(text: str, expected: str | None) -> float:
     """Return the share of words in sentences whose main script is not the ``expected`` one."""
-    sums = Counter[bool]()
+    sums = defaultdict[bool, float](float)
     for sentence in _SENTENCE.split(text):
         found = words(sentence)
         main = _main([_script(word) for word in found], found)
         if main:
             sums[main != expected] += sum(weights(found))
-    return round(sums[True] / sums.total(), 4) if expected and sums else 0.0
+    return round(sums[True] / sum(sums.values()), 4) if expected and sums else 0.0
 
 
 def _foreign_runs(items: list[tuple[str, str | None]], main: str | None) -> Iterator[list[str]]:

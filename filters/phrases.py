@@ -16,8 +16,9 @@ _LEAK = re.compile(
 )
 _PICTURE = r"(?:images?|pictures?|photos?|photographs?|figure|screenshot)"
 _BLIND = re.compile(
-    rf"\b(?:cannot|can't|can not|can’t|don't|don’t|do not|unable to|not able to|(?:without|not) being able to)(?: actually| directly)? (?:see|view|access|open) "
-    rf"(?:the|any|your|this|an?) (?:actual )?{_PICTURE}(?: directly| itself| in your\b| here\b)?(?=\s*[,.;:!?]|\s+(?:so|and|but|because|i)\b|\s+in your\b|$)"
+    r"\b(?:cannot|can't|can not|can’t|don't|don’t|do not|unable to|not able to|(?:without|not) being able to)(?: actually| directly)? "
+    rf"(?:see|view|access|open) (?:the|any|your|this|an?) (?:actual )?{_PICTURE}(?: directly| itself| in your\b| here\b)?"
+    r"(?=\s*[,.;:!?]|\s+(?:so|and|but|because|i)\b|\s+in your\b|$)"
     rf"|\bno {_PICTURE} (?:is |was |has been |were )?(?:attached|provided|given|included|uploaded)"
     rf"|\b{_PICTURE} (?:is|was|has|were)(?: not|n't)(?: been)? (?:provided|attached|given|uploaded|included|visible to me)"
     rf"|\b(?:upload|attach|share|provide) the {_PICTURE}\b"
@@ -36,75 +37,11 @@ _FILLERS = re.compile(
     r"让我想想|让我思考|一步一步|一步步|这个|问题|回答|思考|需要|然后|给出|答案|好的|那么|首先|现在|来|地|的|我|嗯|想|要|会|吧|了|呢|啊|哦"
 )
 _EMPTY = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "answer",
-        "as",
-        "be",
-        "by",
-        "can",
-        "do",
-        "for",
-        "here",
-        "go",
-        "going",
-        "hmm",
-        "hm",
-        "i",
-        "i'll",
-        "in",
-        "is",
-        "it",
-        "let",
-        "me",
-        "my",
-        "need",
-        "now",
-        "of",
-        "ok",
-        "okay",
-        "on",
-        "question",
-        "right",
-        "see",
-        "so",
-        "step",
-        "steps",
-        "sure",
-        "task",
-        "that",
-        "the",
-        "then",
-        "think",
-        "thinking",
-        "this",
-        "to",
-        "uh",
-        "um",
-        "us",
-        "user",
-        "want",
-        "wants",
-        "we",
-        "well",
-        "what",
-        "will",
-        "with",
-        "yes",
-        "should",
-        "let's",
-        "have",
-        "about",
-        "try",
-        "carefully",
-        "give",
-        "provide",
-        "first",
-        "get",
-        "just",
-    ]
+    words("""
+    a an and answer as be by can do for here go going hmm hm i i'll in is it let me my need now of ok okay on question right see
+    so step steps sure task that the then think thinking this to uh um us user want wants we well what will with yes should
+    let's have about try carefully give provide first get just
+    """)
 )
 
 

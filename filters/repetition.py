@@ -14,6 +14,8 @@ WINDOW = 50
 """Characters of a window (GLM-V, ``detect_repeat``)."""
 NGRAM = 8
 """Words of a sequence that is looked for again; 16 characters in Chinese (ours)."""
+_MIN_SEQUENCES = 64
+"""Sequences below which no share is told: a matrix or a short table repeats itself by nature (ours)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Repetition:
     compression: float
     """Bytes in UTF-8 over bytes behind zlib, rounded to 4 decimals; 0 for no text."""
     duplicates: float
-    """Share of its sequences of ``NGRAM`` words that occurred before, 0-1, rounded to 4 decimals."""
+    """Share of its sequences of ``NGRAM`` words that occurred before, 0-1, rounded to 4 decimals; 0 for a short text."""
     block: float
     """Share of its characters in the longest stretch that stood before as a whole, 0-1, rounded to 4 decimals."""
     unspaced: bool
@@ -49,4 +51,4 @@ def repetition(text: str) -> Repetition:
 def _duplicates(text: str) -> float:
     items = folded_words(text)
     steps = previous(windows(terms(items), words_in(items, NGRAM)))
-    return round(float((steps > 0).mean()), 4) if len(steps) else 0.0
+    return round(float((steps > 0).mean()), 4) if len(steps) >= _MIN_SEQUENCES else 0.0

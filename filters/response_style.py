@@ -1,6 +1,7 @@
 """The style of a response: what a trainer must not learn although every tag stands where it should.
 
-Paper 4: repetition, mixed languages, redundant and meaningless thought.
+The paper removes mixed languages, redundant thought and noisy reasoning from the cold start, and gives repeated blocks a low reward (paper
+4 and 5.2); its thresholds are not published.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ class ResponseStyle:
     version: ClassVar[int] = 1
 
     style: Style = "glm41v"
-    """Which tags there are (paper 4); pipelines take those of the model that writes."""
+    """Which tags there are (paper 4)."""
     repeat_times: int = 10
     """Occurrences of one window of 50 characters that are a loop (GLM-V, ``detect_repeat``)."""
     max_compression: float = 4.5

@@ -1,7 +1,7 @@
 """All windows of one length over a text, as numbers: what comes back in it, and what it shares with another.
 
-A window is a polynomial over its places modulo 2**64, got for all places at once from one running sum. Two different windows get one number about
-once in 2**64 pairs, unless somebody builds them to.
+A window is a polynomial over its places modulo 2**64, got for all places at once from one running sum. Two different windows get one
+number about once in 2**64 pairs, unless somebody builds them to.
 """
 
 from collections.abc import Sequence
