@@ -7,7 +7,6 @@ be False, as Pillow has it.
 """
 
 import re
-import struct
 import threading
 import warnings
 from collections.abc import Callable, Generator
@@ -28,6 +27,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from filters.headers import Encoded, Header, displayed, ordinary, orientation_of
 from schemas.protocols import Failure, Pixels
 
 
@@ -51,7 +51,6 @@ Shrink = Callable[[Image.Image], Image.Image]
 """Returns an image, whose mode can be scaled, smaller or as it is."""
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*<[!?a-zA-Z]")
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
-_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -67,17 +66,6 @@ _READ_WHOLE = (WebPImageFile, AvifImageFile)
 """Readers that take the whole file at once, so that where they stop tells nothing."""
 _QUIET = threading.Lock()
 _Found = TypeVar("_Found")
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a file says of its image before any pixel is decoded."""
-
-    width: int
-    """Pixels, as displayed: EXIF orientation applied."""
-    height: int
-    image_format: str
-    animated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +98,9 @@ class Decoder:
         """Decode one encoded image; see ``decode``."""
         return decode(data, max_pixels=self.max_pixels, scale=self.scale)
 
-    def look(self, data: bytes) -> Decoded | Header | Failure:
+    def look(self, data: Encoded) -> Decoded | Header | Failure:
         """Decode one encoded image, or read its header alone where no ``pixels`` are asked for."""
-        return self(data) if self.pixels else read_header(data, max_pixels=self.max_pixels)
+        return self(bytes(data)) if self.pixels else read_header(data, max_pixels=self.max_pixels)
 
 
 def decode(data: bytes, *, max_pixels: int, scale: int) -> Decoded | Failure:
@@ -129,13 +117,16 @@ def decode_shrunk(data: bytes, max_pixels: int, shrink: Shrink) -> Decoded | Fai
     return _opened(data, max_pixels, lambda image: _decoded(image, shrink))
 
 
-def read_header(data: bytes, *, max_pixels: int) -> Header | Failure:
+def read_header(data: Encoded, *, max_pixels: int) -> Header | Failure:
     """Read what ``data`` says of itself, without its pixels: the values and failures of ``decode``, as far as a header tells them.
 
-    Not found are a body that is cut or damaged, and an orientation that PNG writes behind its pixels. Raises ``MemoryError`` and
-    nothing else. Safe in threads.
+    Pillow is asked where ``filters.headers`` finds more than the ordinary, and a view is copied for it. Not found are a body that is cut
+    or damaged, and an orientation that PNG writes behind its pixels. Raises ``MemoryError`` and nothing else. Safe in threads.
     """
-    return _opened(data, max_pixels, _header)
+    header = ordinary(data)
+    if header and header.width * header.height <= max_pixels:
+        return header
+    return _opened(bytes(data), max_pixels, _header)
 
 
 def _opened(data: bytes, max_pixels: int, work: Callable[[ImageFile], _Found]) -> _Found | Failure:
@@ -221,20 +212,16 @@ def _header_pixels(image: ImageFile) -> int:
 def _decoded(image: ImageFile, shrink: Shrink) -> Decoded:
     width, height, animated = image.width, image.height, bool(getattr(image, "is_animated", False))
     small = _small(image, shrink)
-    orientation = _orientation(image.info.get("exif"))
+    orientation = orientation_of(image.info.get("exif"))
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
-    width, height = _displayed(width, height, orientation)
+    width, height = displayed(width, height, orientation)
     return Decoded(np.array(small), width, height, str(image.format), animated)
 
 
 def _header(image: ImageFile) -> Header:
-    sides = _displayed(image.width, image.height, _orientation(image.info.get("exif")))
+    sides = displayed(image.width, image.height, orientation_of(image.info.get("exif")))
     return Header(*sides, str(image.format), bool(getattr(image, "is_animated", False)))
-
-
-def _displayed(width: int, height: int, orientation: int) -> tuple[int, int]:
-    return (height, width) if orientation >= 5 else (width, height)
 
 
 def _small(image: Image.Image, shrink: Shrink) -> Image.Image:
@@ -263,24 +250,6 @@ def _stretched(image: Image.Image) -> Image.Image:
     values = np.nan_to_num(np.asarray(image)).astype(np.float64)
     span = values.max() - values.min()
     return Image.fromarray(((values - values.min()) * (255 / span if span else 0)).astype(np.uint8))
-
-
-def _orientation(exif: object) -> int:
-    """Return the EXIF orientation 1 to 8; 1 where it is absent or malformed (CIPA DC-008, tag 0x0112)."""
-    tiff = exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else b""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "I", tiff, 4)
-        (entries,) = struct.unpack_from(order + "H", tiff, start)
-        for entry in range(entries):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, start + 2 + 12 * entry)
-            if tag == _ORIENTATION:
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        return 1
-    return 1
 
 
 def _is_cut(reader: type[ImageFile], data: bytes, error: Exception) -> bool:

@@ -6,7 +6,8 @@ import cv2
 import pyarrow as pa
 import xxhash
 
-from filters.decode import Decoded, Decoder, Header
+from filters.decode import Decoded, Decoder
+from filters.headers import Encoded, Header
 from schemas import columns as c
 from schemas.exits import Addition
 from schemas.protocols import Failure, Pixels
@@ -15,7 +16,7 @@ _COLUMNS = (c.IMAGE_HASH, c.IMAGE_FORMAT, c.WIDTH, c.HEIGHT, c.ANIMATED, c.COLOU
 
 
 def measure(
-    images: Sequence[bytes | None], decoder: Decoder, hashes: Sequence[str | None] | None = None
+    images: Sequence[Encoded | None], decoder: Decoder, hashes: Sequence[str | None] | None = None
 ) -> tuple[Addition, list[Pixels | None]]:
     """Decode each of n encoded images once and return their signals and pixels.
 

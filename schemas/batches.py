@@ -34,6 +34,17 @@ def image_column(images: Sequence[bytes | memoryview | None], names: Sequence[st
     return pa.StructArray.from_arrays([encoded, named], fields=list(IMAGE_TYPE), mask=pa.array(missing))
 
 
+def image_views(images: pa.BinaryArray) -> list[memoryview | None]:
+    """Return a view of each encoded image, None where there is none: ``to_pylist`` would copy them all."""
+    if not len(images):
+        return []
+    _, places, data = images.buffers()
+    ends: list[int] = np.frombuffer(places, np.int32, len(images) + 1, images.offset * 4).tolist()
+    whole = memoryview(data or b"").cast("B")
+    present = images.is_valid().to_pylist()
+    return [whole[first:last] if here else None for first, last, here in zip(ends, ends[1:], present, strict=False)]
+
+
 def _array_of(images: Sequence[bytes | memoryview | None], ends: npt.NDArray[np.int32]) -> pa.Buffer | None:
     """Return the array that all ``images`` are views of, where they lie in it as the offsets ``ends`` say, shape (n + 1,)."""
     owner = next((image.obj for image in images if isinstance(image, memoryview)), None)

@@ -1,15 +1,24 @@
 """Headers alone: the sides, format and frames that a decode would find, and the funnel and the job say what was not looked at."""
 
+import io
 import json
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from filters.decode import Decoder, Header, decode, read_header
+from filters.headers import ordinary
 from filters.models.embedder import EmbedderSpec
 from filters.models.nsfw import NsfwSpec
 from filters.signals import measure
@@ -80,6 +89,146 @@ def test_without_pixels_every_signal_but_the_colours_is_measured() -> None:
     for name in with_pixels.added.keys() - {"colour_std"}:
         assert without.added[name].equals(with_pixels.added[name])
     assert without.reason.equals(with_pixels.reason)
+
+
+PLUGINS = {b"\xff": JpegImageFile, b"\x89": PngImageFile, b"R": WebPImageFile}
+
+
+def pillow_says(data: bytes) -> tuple[tuple[int, int], bool, bytes | None] | None:
+    """Return sides as stored, whether there are frames, and EXIF, as Pillow's own plugins read them; None where they refuse."""
+    plugin = PLUGINS[data[:1]]
+    if plugin is JpegImageFile:  # which would look for a resolution in EXIF, and warn of it
+        plugin = type("Jpeg", (JpegImageFile,), {"getexif": lambda _: Image.Exif()})
+    try:
+        image = plugin(io.BytesIO(data))
+    except Exception:  # noqa: BLE001  whatever it is, Pillow does not read the file
+        return None
+    return image.size, getattr(image, "is_animated", False), image.info.get("exif")
+
+
+def assert_pillow_agrees(data: bytes) -> None:
+    found = ordinary(data)
+    if found is None:
+        return
+    said = pillow_says(data)
+    assert said is not None, "Pillow refuses what was taken for ordinary"
+    sides, animated, exif = said
+    assert not animated
+    assert (found.width, found.height) in ({sides, sides[::-1]} if isinstance(exif, bytes) else {sides})
+    assert isinstance(exif, bytes) or exif is None
+    assert found.image_format == PLUGINS[data[:1]].format
+
+
+def turned(orientation: int = 6) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">HH", marker, len(content) + 2) + content
+
+
+def noise(mode: str = "RGB") -> Image.Image:
+    return Image.effect_noise((67, 41), 80).convert(mode)
+
+
+ORDINARY = {
+    "jpeg": images.encoded(noise(), "JPEG"),
+    "grey jpeg": images.encoded(noise("L"), "JPEG"),
+    "ink jpeg": images.encoded(noise("CMYK"), "JPEG"),
+    "progressive jpeg": images.encoded(noise(), "JPEG", progressive=True, comment="by hand"),
+    "turned jpeg": images.encoded(noise(), "JPEG", exif=turned(), icc_profile=b"p" * 200, dpi=(300, 300)),
+    "png": images.encoded(noise(), "PNG", dpi=(300, 300)),
+    "turned png": images.encoded(noise("RGBA"), "PNG", exif=turned()),
+    "palette png": images.encoded(noise("P"), "PNG", transparency=3),
+    "grey png": images.encoded(noise("I;16"), "PNG"),
+    "lossy webp": images.encoded(noise(), "WEBP"),
+    "lossless webp": images.encoded(noise("RGBA"), "WEBP", lossless=True),
+}
+EXTRA = {
+    "JPEG": [segment(0xFFE0 + n, s) for n in range(16) for s in (b"", b"JFIF", b"Exif\0\0II*\0", b"ICC_PROFILE\0", b"Adobe", b"x" * 40)]
+    + [segment(0xFFED, b"Photoshop 3.0\x008BIM\x03\xed"), segment(0xFFDB, b"\0" + b"q" * 63), segment(0xFFDB, b"\x10" + b"q" * 128)]
+    + [segment(0xFFC0, b"\x08\0\x29\0\x43\x01\x01\x11\0"), b"\xff", b"\0", b"\xff\xd8", b"\xff\xda", b"\xff\xfe\0\0"],
+    "PNG": [chunk(name, s) for name in (b"gAMA", b"tEXt", b"zTXt", b"iTXt", b"tRNS", b"eXIf", b"iCCP", b"acTL", b"fcTL", b"IDAT", b"prIv")
+            for s in (b"", b"a\0b", b"exif\0II*\0", b"exif\0\0\0\0\0x", bytes(3) + b"\2" + bytes(28))]
+    + [chunk(b"IEND", b""), chunk(b"IHDR", bytes.fromhex("00000009000000090802000000")), chunk(b"tEXt", b"k\0" + b"v" * 99999), bytes(12)],
+    "WEBP": [struct.pack("<4sI", name, 4) + b"abcd" for name in (b"EXIF", b"VP8 ", b"VP8L", b"ALPH", b"none")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_an_ordinary_header_is_read_without_pillow_as_pillow_reads_it(name: str) -> None:
+    found, said = ordinary(ORDINARY[name]), pillow_says(ORDINARY[name])
+    assert found is not None
+    assert said is not None
+    assert (found.width, found.height) == (said[0][::-1] if "turned" in name else said[0])
+    assert found == ordinary(memoryview(ORDINARY[name])) == header(ORDINARY[name])
+    assert not found.animated
+
+
+@given(st.sampled_from(sorted(ORDINARY)), st.data())
+def test_of_a_spoilt_header_nothing_is_said_that_pillow_does_not_say(name: str, data: st.DataObject) -> None:
+    spoilt = bytearray(ORDINARY[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        spoilt[data.draw(st.integers(1, min(len(spoilt), 900) - 1))] = data.draw(st.integers(0, 255))
+    assert_pillow_agrees(bytes(spoilt))
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_wherever_a_file_ends_nothing_is_said_that_pillow_does_not_say(name: str) -> None:
+    for end in range(1, min(len(ORDINARY[name]), 900)):
+        assert_pillow_agrees(ORDINARY[name][:end])
+
+
+@pytest.mark.filterwarnings("ignore:Invalid APNG")
+@pytest.mark.parametrize("name", ORDINARY)
+def test_whatever_is_put_into_a_header_nothing_is_said_that_pillow_does_not_say(name: str) -> None:
+    whole = ORDINARY[name]
+    kind = pillow_format(whole)
+    for extra in EXTRA[kind]:
+        for at in bounds(whole, kind):
+            put = whole[:at] + extra + whole[at:]
+            assert_pillow_agrees(put)
+            if kind == "WEBP":  # with a length that says so, too
+                assert_pillow_agrees(put[:4] + struct.pack("<I", len(put) - 8) + put[8:])
+
+
+def pillow_format(data: bytes) -> str:
+    return str(PLUGINS[data[:1]].format)
+
+
+def bounds(data: bytes, kind: str) -> list[int]:
+    """Return where the parts of a header begin, and the end of the file."""
+    at = {"JPEG": 2, "PNG": 8, "WEBP": 12}[kind]
+    found = [at]
+    while kind != "WEBP" and data[at + 4 : at + 8] != b"IDAT" and data[at : at + 2] != b"\xff\xda":
+        at += 12 + int.from_bytes(data[at : at + 4]) if kind == "PNG" else 2 + int.from_bytes(data[at + 2 : at + 4])
+        found.append(at)
+    return [*found, len(data)]
+
+
+@pytest.mark.parametrize(("kind", "width", "height"), [(k, w, h) for k in ("JPEG", "PNG") for w, h in ((0, 9), (9, 0), (0, 0))])
+def test_an_image_without_sides_is_not_ordinary(kind: str, width: int, height: int) -> None:
+    if kind == "PNG":
+        whole = ORDINARY["png"]
+        data = whole[:8] + chunk(b"IHDR", struct.pack(">II", width, height) + whole[24:29]) + whole[33:]
+    else:
+        data = ORDINARY["jpeg"].replace(struct.pack(">HH", 41, 67), struct.pack(">HH", height, width))
+    assert ordinary(data) is None
+    assert isinstance(read_header(data, max_pixels=LIMIT), Failure)
+
+
+def test_a_header_that_claims_too_much_is_refused_as_it_is_in_a_decode() -> None:
+    for whole in (ORDINARY["jpeg"], ORDINARY["png"], ORDINARY["lossless webp"]):
+        failure = read_header(whole, max_pixels=67 * 41 - 1)
+        assert isinstance(failure, Failure)
+        assert failure == decode(whole, max_pixels=67 * 41 - 1, scale=64)
+        assert isinstance(read_header(whole, max_pixels=67 * 41), Header)
 
 
 def blind_job(folder: Path) -> Job:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs import dictionary
 from schemas import columns, records
-from schemas.batches import conform, draw, from_rows, image_column, scatter
+from schemas.batches import conform, draw, from_rows, image_column, image_views, scatter
 
 RECORDS = {name: value for name, value in vars(records).items() if isinstance(value, pa.Schema)}
 DECLARED = {field.name: field for field in vars(columns).values() if isinstance(field, pa.Field)}
@@ -100,6 +100,19 @@ def test_images_that_lie_one_behind_the_other_in_an_array_are_not_copied(bounds:
     encoded = image_column(images, ["x"] * len(images)).field("bytes")
     assert encoded.to_pylist() == [None if bound is None else b"abcdefgh"[slice(*bound)] for bound in bounds]
     assert (encoded.buffers()[2].address != array.ctypes.data) == is_copied
+
+
+@given(st.lists(st.none() | st.binary(max_size=9), max_size=6), st.integers(0, 6), st.integers(0, 6))
+def test_views_of_a_column_are_its_images_wherever_it_is_cut(images: list[bytes | None], first: int, length: int):
+    for column in (pa.array(images, pa.binary()), image_column(images, ["x"] * len(images)).field("bytes")):
+        views = image_views(column.slice(first, length))
+        assert [None if view is None else bytes(view) for view in views] == images[first : first + length]
+        assert all(view.format == "B" for view in views if view is not None)
+
+
+def test_views_outlive_their_column():
+    views = image_views(pa.array([b"abc" * 1000, None, b"de"]))
+    assert [view and bytes(view)[-2:] for view in views] == [b"bc", None, b"de"]
 
 
 def test_a_view_beside_bytes_or_beside_a_view_of_another_array_is_copied():

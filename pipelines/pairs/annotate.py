@@ -16,7 +16,7 @@ from pipelines.readers.splits import Split, read
 from pipelines.spine import forgotten, fragments
 from pipelines.spine.steps import run_step, start, under_way
 from schemas import columns as c
-from schemas.batches import conform, set_columns
+from schemas.batches import conform, image_views, set_columns
 from schemas.exits import Addition, EnvironmentFault
 from schemas.records import ANNOTATION
 
@@ -75,7 +75,7 @@ class Annotator:
     def _micro_batch(self, rows: pa.RecordBatch) -> Addition:
         decoder = replace(self.decoder, scale=max(self.decoder.scale, self.looks.scale))
         images, hashes = rows.column(c.IMAGE.name).field("bytes"), rows.column(c.IMAGE_HASH.name)
-        signals, pixels = measure(images.to_pylist(), decoder, hashes.to_pylist())
+        signals, pixels = measure(image_views(images), decoder, hashes.to_pylist())
         return replace(signals, added={**signals.added, **self.looks(rows, pixels)})
 
 
