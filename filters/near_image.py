@@ -50,7 +50,6 @@ class NearImage:
 
     version: ClassVar[int] = 1
     reason: ClassVar[str] = "near_duplicate_image"
-    columns: ClassVar[tuple[str, ...]] = (c.PERCEPTUAL_HASHES.name, c.IMAGE_EMBEDDING.name)
 
     max_distance: int = 6
     """Coarse bits of 64 that may differ (ours, measured; imagededup's default is 10 with one hash)."""
@@ -77,6 +76,11 @@ class NearImage:
             )
         if self.min_cosine is not None and not -1 <= self.min_cosine <= 1:
             raise ValueError(f"min_cosine is a cosine, expected -1 to 1, found {self.min_cosine}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that ``alike`` reads of both rows: vectors, 1.5 KB each of ConSE, cross the shuffles only where asked for."""
+        return (c.PERCEPTUAL_HASHES.name, *([c.IMAGE_EMBEDDING.name] if self.min_cosine is not None else []))
 
     @property
     def blocks(self) -> int:

@@ -46,7 +46,6 @@ class NearText:
 
     version: ClassVar[int] = 1
     reason: ClassVar[str] = "near_duplicate_text"
-    columns: ClassVar[tuple[str, ...]] = (c.SHINGLES.name,)
 
     min_jaccard: float = 0.8
     """Least Jaccard similarity of the shingles of two near-duplicates (OmniCorpus)."""
@@ -64,6 +63,11 @@ class NearText:
         if not self.min_words >= 1:
             raise ValueError(f"min_words is 1 at least, found {self.min_words}; 10 is the default")
         banding(self.min_jaccard, self.recall)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that ``alike`` reads of both rows."""
+        return (c.SHINGLES.name,)
 
     def buckets(self, batch: pa.RecordBatch) -> Buckets:
         """Return the keys of each row, one for each band; a text that is null or shorter than ``min_words`` has none."""

@@ -178,8 +178,11 @@ class NearDuplicates(Protocol):
 
     reason: ClassVar[str]
     """Reason of a row that is merged."""
-    columns: ClassVar[tuple[str, ...]]
-    """Columns that `alike` reads of both rows."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that `alike` reads of both rows, and no others: they are what crosses the shuffles."""
+        ...
 
     def buckets(self, batch: pa.RecordBatch) -> Buckets:
         """Return the keys of each row; a row without the signal has none."""

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import gzip
 import os
+import ssl
 import sys
 import threading
 from collections import Counter
@@ -185,14 +186,14 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
 
 
 class HostileServer:
-    """Serves on a free port of 127.0.0.1, in a thread of its own, while its context is open."""
+    """Serves on a free port of 127.0.0.1, in a thread of its own, while its context is open; with ``tls`` by https."""
 
-    def __init__(self, log: BinaryIO | None = None) -> None:
+    def __init__(self, log: BinaryIO | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.most_in_flight = 0
         self.connections = 0
         self.errors: list[Exception] = []
-        self._log, self._seen, self._busy = log, Counter[str](), 0
+        self._log, self._tls, self._seen, self._busy = log, tls, Counter[str](), 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -201,11 +202,11 @@ class HostileServer:
         return Counter(request.path for request in self.requests)
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}/{path}"
+        return f"http{'s' if self._tls else ''}://{host}:{self.port}/{path}"
 
     def __enter__(self) -> Self:
         self._thread.start()
-        serving = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=512)
+        serving = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=512, ssl=self._tls)
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result()
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
@@ -219,6 +220,7 @@ class HostileServer:
 
     async def _shut(self) -> None:
         self._server.close()
+        await asyncio.sleep(0)  # a task that has not begun would not close what it was given
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -235,7 +237,7 @@ class HostileServer:
             self.errors.append(error)
         finally:
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

@@ -369,6 +369,7 @@ def test_signals_leave_a_split_by_the_columns_that_the_finder_reads_alone(plan: 
     cut = [set(schema.names) for schema in encoded if "place" in schema.names and "key" not in schema.names]
     assert len(cut) > 4
     assert [names - finders - {"place", "left", "right"} for names in cut] == [set()] * len(cut)
+    assert [names for names in cut if "image_embedding" in names] == []
 
 
 def test_every_step_of_the_funnel_is_a_label_of_the_graph(plan: Plan, pipeline: beam.Pipeline, encoded: list[pa.Schema]):

@@ -190,9 +190,16 @@ def test_hashes_of_another_make_are_refused():
 def test_the_rule_is_a_frozen_picklable_value_with_a_version():
     assert pickle.loads(pickle.dumps(NearImage())) == NearImage()
     assert NearImage.version >= 1
-    assert NearImage.columns == ("perceptual_hashes", "image_embedding")
     with pytest.raises(dataclasses.FrozenInstanceError):
         NearImage().max_distance = 3
+
+
+def test_vectors_are_read_where_a_cosine_is_asked_for_and_nowhere_else():
+    """What a finder reads crosses the shuffles: a vector is ten times as long as the hashes."""
+    assert NearImage().columns == ("perceptual_hashes",)
+    assert NearImage(min_cosine=0.9).columns == ("perceptual_hashes", "image_embedding")
+    hashes = batch([row_of(5)], [[1.0, 0.0]]).select(["perceptual_hashes"])
+    assert as_list(NearImage().alike(hashes, hashes)) == [1.0]
 
 
 # Real photographs.

@@ -43,12 +43,13 @@ def manners(job: Job) -> tuple[str, ...]:
     honoured = f"images whose `X-Robots-Tag` says {', '.join(asked.opt_out)} were left alone" if asked.opt_out else "OFF"
     hashes = "downloads were held against the hashes of their lists, where there are any" if job.input.columns.verify_hash else "OFF"
     networks = ", ".join(asked.allow_networks)
+    checked = f"checked, those of {asked.ca_file} among the good ones" if asked.ca_file else "checked"
     return (
         f"User agent: `{asked.user_agent}`",
         f"Opt-out: {honoured}",
         f"Hashes: {hashes}",
         f"Networks that are not public: {f'{networks} were allowed' if networks else 'none was asked'}",
-        f"Certificates: {'checked' if asked.verify_tls else 'NOT CHECKED'}",
+        f"Certificates: {checked if asked.verify_tls else 'NOT CHECKED'}",
     )
 
 

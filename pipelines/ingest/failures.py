@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 import zlib
 
 import aiohttp
@@ -52,8 +53,11 @@ def _timeout(error: TimeoutError, rules: Download) -> Failure:
 def _unconnected(error: aiohttp.ClientConnectorError, inner: BaseException) -> Failure:
     if isinstance(inner, PrivateAddressError):
         return Failure("private_address", str(inner))
-    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
-        return Failure("tls", f"expected a valid certificate of {error.host}; --set download.verify_tls=false takes any")
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        mend = "--set download.ca_file=FILE takes those of an authority of yours, --set download.verify_tls=false any"
+        return Failure("tls", f"expected a valid certificate of {error.host}, found: {inner.verify_message.rstrip('.')}; {mend}")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return Failure("tls", f"expected {error.host} to speak TLS with us, found that it does not")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Failure("dns", f"expected {error.host} to have an address, found none")
     return Failure("connect", f"expected a connection to {error.host}, found that it refuses or cannot be reached")

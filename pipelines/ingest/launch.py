@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: flags.Command) -> int:
     job = config.build(Job, _with_limits(command.settings))
-    files = {"input.path": job.input.path, "output.folder": job.output.folder}
+    files = {"input.path": job.input.path, "output.folder": job.output.folder, "download.ca_file": job.download.ca_file}
     dataflow.refuse_unreachable(command.options, dataflow.Reach(files, {}))
     if not command.dry_run:
         dataflow.make_ready(command.options, {"download.max_in_flight": job.download.max_in_flight})

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipelines.ingest import lists
+from pipelines.ingest.download import trusted
 from pipelines.ingest.job import Job, ingest_digest, run_id
 from pipelines.ingest.lists import ListSplit, Stretch
 from pipelines.readers.splits import Shard
@@ -45,13 +46,19 @@ class Plan:
 def plan_run(job: Job) -> Plan:
     """List the input of ``job`` and name its run.
 
-    Raises ``ConfigError`` without an input path, when nothing is found there, and when a list lacks the columns.
+    Raises ``ConfigError`` without an input path, when nothing is found there, when a list lacks the columns, and where ``ca_file`` is none.
     """
     if not job.input.path:
         raise ConfigError("missing key 'input.path': give --input LISTS (.parquet, .csv or .tsv with a column of addresses, or a glob)")
     if not storage.is_local(job.output.folder) and any(char in job.output.folder for char in "*?["):
         raise ConfigError(f"'output.folder': {job.output.folder} holds one of *?[, which a store takes for a pattern; rename it")
     job = replace(job, input=replace(job.input, path=storage.absolute(job.input.path)))
+    if job.download.ca_file:
+        job = replace(job, download=replace(job.download, ca_file=storage.absolute(job.download.ca_file)))
+    try:
+        trusted(job.download)
+    except EnvironmentFault as error:
+        raise ConfigError(f"'download.ca_file': {error}") from error
     try:
         shards = tuple(lists.list_lists(job.input.path))
     except ValueError as error:

@@ -45,6 +45,8 @@ class Download:
     """Networks that are not public and may be asked all the same, such as ``10.1.0.0/16``."""
     verify_tls: bool = True
     """Whether certificates are checked; one that fails is reason ``tls``."""
+    ca_file: str = ""
+    """PEM file of authorities whose certificates are taken beside those that this machine trusts; local or ``scheme://...``."""
     cut_off_hosts: int = 16
     """Hosts of a split of which none answers before this machine's own network is held at fault, which stops the run; 0 never (ours)."""
 
@@ -65,6 +67,10 @@ class Download:
         for name in ("connect_seconds", "read_seconds", "total_seconds"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
+        if self.ca_file and not self.verify_tls:
+            raise ValueError(
+                f"expected verify_tls=true beside ca_file ({self.ca_file}), found false, which takes any certificate; drop one"
+            )
         try:
             Networks(self.allow_networks)
         except ValueError as error:
@@ -80,6 +86,6 @@ class Download:
         """Return what the outcomes depend on; how fast and how politely they are asked for is no part of it."""
         names = (
             *("user_agent", "opt_out", "max_mb", "max_redirects", "retries", "connect_seconds", "read_seconds", "total_seconds"),
-            *("allow_networks", "verify_tls"),
+            *("allow_networks", "verify_tls", "ca_file"),
         )
         return {"version": self.version, **{name: getattr(self, name) for name in names}}
