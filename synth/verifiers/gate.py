@@ -70,7 +70,7 @@ _OPENERS = re.compile(
     r"|solution(?: process)?|solving|answer|final answer|explanation|analysis|approach|proof|steps?|calculations?|conclusion|response|result|output|problem|question|summary|derivation|method|hint)s?(?: \d{1,2})?(?: (?:is|are|below|follows|as follows))*"
     r"|let(?:'|’)?s (?:solve|think|work|go|break|start|begin|find|figure|analy[sz]e|calculate|compute|see|consider|look|do|reason|examine|tackle|proceed|take)\b[^.:\n!]{0,120}|let (?:me|us) [^.:\n!]{0,120}"
     r"|to (?:solve|answer|tackle|approach|determine|find) (?:this|the|it|that)\b[^.:\n!]{0,120}|(?:we|i) (?:need|have|want|will|can|should|must|are going|am going|'ll)\b[^.:\n!]{0,120}"
-    r"|(?:sure|ok|okay|alright|well|yes|certainly|of course|so|first(?:ly)?|now|then|next|hmm+|great|step|therefore|thus|hence|finally|in conclusion|in summary)(?: thing)?(?: \d{1,2})?(?: of all)?(?=[ .,:;!\n]|$)|step[- ]by[- ]step|think(?:ing)? step by step|q\.?e\.?d"
+    r"|(?:sure|ok|okay|alright|certainly|of course|so|hmm+|step|therefore|thus|hence|finally|in conclusion|in summary)(?: thing)?(?: \d{1,2})?(?: of all)?(?=[ .,:;!\n]|$)|step[- ]by[- ]step|think(?:ing)? step by step|q\.?e\.?d"
     r"|(?:详细|完整|最终|正确|具体|参考|标准)*(?:的)?(?:解题|思考|推理|求解|分析|计算|解答)?(?:的)?(?:过程|步骤|思路|解答|解析|解説|答案|解|思考|分析|推理|结论|说明|解释|回答|总结|结果|证明|答)(?:如下|是|为)?|(?:让|使)我们?[^。：\n！.:]{0,60}|(?:首先|好的|第一步|那么|接下来|下面|因此|所以|综上(?:所述)?)|我(?:们)?(?:需要|可以|将|来|要|先)[^。：\n！.:]{0,60}|要解决[^。：\n！.:]{0,60}|一步一步(?:地|来)?[^。：\n！.:]{0,20}|为了(?:解决|求)[^。：\n！.:]{0,60}"
     r"|(?:思考)?(?:プロセス|過程)|解説|解法|解き方|考え方|回答|答え|ステップ ?\d?|まず|(?:一緒に|段階的に|順を追って)[^。：\n.:]{0,60}|soluci[oó]n|respuesta|r[eé]ponse|l[oö]sung|antwort|proceso de pensamiento|解|풀이|정답|사고 과정|решение|ответ|raisonnement|resposta|solu[cç][aã]o)"
 )

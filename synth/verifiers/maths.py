@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from synth.verifiers.agreement import Agreement
 from synth.verifiers.choice import compare_choices
@@ -10,18 +10,21 @@ from synth.verifiers.gate import gate
 from synth.verifiers.notation import standard
 from synth.verifiers.reward import DIFFERENT, EQUAL, TIMEOUT, UNDECIDED, Reward, Task
 from synth.verifiers.units import unit
-from synth.verifiers.values import Group, Quantity, Relation, Value, Words, value
+from synth.verifiers.values import Group, NAME, Group, Quantity, Relation, Value, Words, quantity, value
 
 EXACT, CHOICE, VALUE, MATH_VERIFY = "exact", "choice", "value", "math_verify"
 MOST_CHARACTERS, DEEPEST, MOST_DIGITS, LARGEST_EXPONENT = 2048, 32, 200, 4
 """What math-verify is not asked: longer texts, deeper brackets, longer numbers, exponents of more digits (ours, after inspect_ai #4361)."""
 
+_NAME = re.compile(NAME)
+_UNREADABLE = re.compile(r"==|[\d)]\s*_|#|@|\"|;.*;.*;")
 _SPACE = re.compile(r"\s+")
 _APPROX = re.compile(r"\\approx|~=|≈")
 _NUMBER_WORDS = re.compile(
     r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half"
     r"|third|quarter|dozen|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
 )
+_DENIAL = re.compile(r"\b(?:not|never|wrong|incorrect|false|except|isn't)\b|不是|不等于|不对|错误|并非")
 _LONG_EXPONENT = re.compile(rf"\^\s*\{{?\s*-?\d{{{LARGEST_EXPONENT},}}|\^\s*\{{[^{{}}]*\^|\d{{{LARGEST_EXPONENT},}}\s*!|!\s*!")
 _WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end|infty)\b)[A-Za-z]{4,}")
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
@@ -86,16 +89,33 @@ class Maths:
 
     def _by_value(self, truth: str, said: str, question: str) -> bool | None:
         """Compare as values; a truth "exact ≈ decimal" is met by either, an answer is its first part."""
-        answer = value(_APPROX.split(said)[0].strip())
+        exact = _APPROX.split(said)[0].strip()
+        steps = self._steps(exact)
+        if steps is False:
+            return False
+        answer = steps or value(exact)
         forms = [value(part.strip()) for part in _APPROX.split(truth)]
         if answer is None or None in forms:
             return None
         verdicts = [self._of(form, answer, question) for form in forms if form is not None]
         return True if True in verdicts else None if None in verdicts else False
 
+    def _steps(self, said: str) -> Value | Literal[False] | None:
+        """Return the end of a chain ``3*4 = 12`` of numbers, False where they are not the same, and None where it is no such chain."""
+        label, *sides = said.split("=") if "=" in said else [said]
+        sides = [side for side in ([] if _NAME.fullmatch(label.strip()) else [label]) + sides]
+        if len(sides) < 2:
+            return None
+        values = [quantity(side.strip()) for side in sides]
+        if any(each is None or each.expression.variables for each in values):
+            return None
+        known = [each for each in values if each is not None]
+        same = [Agreement(self.tolerance).of(known[-1], each) for each in known[:-1]]
+        return False if False in same else known[-1] if all(same) else None
+
     def _of(self, truth: Value, answer: Value, question: str) -> bool | None:
         if isinstance(truth, Quantity) and isinstance(answer, Words):
-            return None if truth.expression.variables or _NUMBER_WORDS.search(answer.text) else False
+            return None if truth.expression.variables or _may_hold_a_number(answer.text) else False
         if isinstance(truth, Quantity) and isinstance(answer, Quantity) and _unasked(truth, answer, question):
             return False
         return Agreement(self.tolerance, self.ordered).of(truth, answer)
@@ -116,6 +136,11 @@ def _decided(equal: bool, by: str) -> Reward:
     return Reward(1.0, EQUAL, by) if equal else Reward(0.0, DIFFERENT, by)
 
 
+def _may_hold_a_number(words: str) -> bool:
+    """Tell whether words may stand for a number; what denies one does not."""
+    return not _DENIAL.search(words) and bool(_NUMBER_WORDS.search(words) or any(character.isdigit() for character in words))
+
+
 def _unasked(truth: Quantity, answer: Quantity, question: str) -> bool:
     """Tell whether the question names units of the answer's kind, or the truth's, but not the one that the answer has."""
     known = answer.known() if answer.unit and question else None
@@ -128,7 +153,7 @@ def _unasked(truth: Quantity, answer: Quantity, question: str) -> bool:
 
 def _askable(text: str) -> bool:
     """Tell whether ``text`` is mathematics of a size that math-verify can be asked about."""
-    if len(text) > MOST_CHARACTERS or _FOREIGN.search(text) or _WORD.search(text) or _LONG_EXPONENT.search(text):
+    if len(text) > MOST_CHARACTERS or _FOREIGN.search(text) or _WORD.search(text) or _LONG_EXPONENT.search(text) or _UNREADABLE.search(text):
         return False
     depth = deepest = 0
     for character in text:

@@ -31,7 +31,7 @@ _COMMANDS = {
     "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "varphi": r"\phi ", "varepsilon": r"\epsilon ", "thinspace": "", "enspace": " ",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
-_SPACING = re.compile(r"\\[!,;: ]|~|\{\}")
+_SPACING = re.compile(r"(?<!\\)\\[!,;: ]|~|\{\}")
 _COMMA = re.compile(r"\{\s*,\s*\}")
 _CIRCLE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?")
 _WRAPPERS = tuple(
@@ -51,6 +51,8 @@ _OPENING = re.compile(
 )
 _ENDING = re.compile(r"(?<![.\\])[.,;:]\s*$|\\$")
 _BETWEEN = re.compile(r"\\text\s*\{\s*(?:and|or)\s*\}|,?\s*\b(?:and|or)\b|\\(?:lor|vee|land|wedge)\b|\s*(?:以及|或者|或|和|与|及)\s*")
+_MIXED = re.compile(r"(?<![\d/.,])(\d{1,9})\s+(?:and\s+)?(\d{1,9})/(\d{1,9})(?![\d.])")
+_INFINITY = re.compile(r"(?<!\\)\binfinity\b|(?:正)?无穷大|\binf\b", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 _DEGREES_IN_WORDS = re.compile(r"(?<=\d)\s*(?:degrees?\b|度)")
 MOST_WRAPPERS = 12
@@ -70,6 +72,7 @@ def standard(text: str) -> str:
         if shorter == text:
             break
         text = shorter
+    text = _INFINITY.sub(r"\\infty ", _MIXED.sub(r"\1\\frac{\2}{\3}", text))
     text = _BETWEEN.sub(",", _SPACING.sub(" ", text)).replace("\\%", "%").replace("\\$", "$").replace("**", "^")
     return _SPACES.sub(" ", _DEGREES_IN_WORDS.sub(r"^\\circ ", text)).strip()
 

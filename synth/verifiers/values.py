@@ -54,6 +54,8 @@ class Words:
 
 
 Value = Quantity | Group | Relation | Words
+LONGEST_QUANTITY = 256
+"""Characters of a number with its unit (ours)."""
 NAME = r"\\?[A-Za-z]{1,2}(?:_\{?\w{1,6}\}?|\([a-z]\)|')?|\\(?:angle|triangle) ?[A-Z]{1,4}"
 _LABEL = re.compile(rf"({NAME})\s*(?:=|\\in\b|:)\s*(?=[^=])")
 _PERCENT = re.compile(r"\s*(?:%|\b(?:percent|pct|per cent)\b)$")
@@ -68,7 +70,7 @@ _NO_UNIT = re.compile(
     r"\b(?:not|no|isn|wrong|incorrect|false|squared|cubed|factorial|half|halves|thirds?|quarters?|fifths?|dozens?|hundreds?|thousands?|millions?|billions?|choose|minus|plus|mod|times|percent|over|or|if|else|and|more|less|sin|cos|tan|log|ln|sqrt|pi|import|is)\b"
     r"|[不非没无否错倍半减加乘除余方之百千万亿分点又]"
 )
-_SPECIAL = re.compile(r"平方|立方|分米|千米|千克|百米|万元|分钟|千瓦|千牛|千焦")
+_SPECIAL = re.compile(r"不同|平方|立方|分米|千米|千克|百米|万元|分钟|千瓦|千牛|千焦")
 _RELATION = re.compile(r"(<=|>=|\\le\b|\\ge\b|\\ne\b|<|>|=)")
 _SIGNS = {"<=": "\\le", ">=": "\\ge"}
 _BRACKET = re.compile(r"\\?[\[({]|\\?[\])}]")
@@ -187,12 +189,21 @@ def quantity(text: str, label: str = "") -> Quantity | None:
         expression = read(currency.group(1) + text[currency.end() :])
         return Quantity(expression, text, label, currency.group(2)) if expression else None
     expression = read(text)
-    degrees = expression is not None and expression.node[0] == "deg"
-    return Quantity(expression, text, label) if expression and not degrees else _with_unit(text, label)
+    if expression and not expression.variables and expression.node[0] != "deg":
+        return Quantity(expression, text, label)
+    measured = _with_unit(text, label)
+    if expression and not (measured and _measures(text, measured)):
+        return Quantity(expression, text, label)
+    return measured
+
+
+def _measures(text: str, measured: Quantity) -> bool:
+    """Tell whether letters that could be variables are a unit: a known one of two letters, or apart from its number (``5 m``, not ``5m``)."""
+    return measured.known() is not None and (len(measured.unit) > 1 or text.endswith(" " + measured.unit))
 
 
 def _with_unit(text: str, label: str) -> Quantity | None:
-    match = _UNIT.fullmatch(text)
+    match = _UNIT.fullmatch(text) if len(text) <= LONGEST_QUANTITY else None
     if match is None:
         return None
     name = (match["set"] or match["spaced"] or match["plain"] or "").strip(" .")
@@ -222,7 +233,7 @@ def _interval(text: str, signs: list[str], depth: int) -> Group | None:
     if names.count(True) != 1 or not (kinds <= {"<", "\\le"} or kinds <= {">", "\\ge"}):
         return None
     if kinds <= {">", "\\ge"}:
-        sides, signs, names = sides[::-1], signs[::-1], names[::-1]
+        sides, signs, names = sides[::-1], ["<" if sign == ">" else "\\le" for sign in reversed(signs)], names[::-1]
     low_sign = signs[0] if not names[0] else "<"
     high_sign = signs[-1] if not names[-1] else "<"
     ends = [value(side, depth + 1) for side in (sides[0] if not names[0] else "-\\infty", sides[-1] if not names[-1] else "\\infty")]
