@@ -24,6 +24,7 @@ _NUMBER_WORDS = re.compile(
     r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half"
     r"|third|quarter|dozen|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
 )
+_DENIAL = re.compile(r"\b(?:not|never|wrong|incorrect|false|except|isn't)\b|不是|不等于|不对|错误|并非")
 _LONG_EXPONENT = re.compile(rf"\^\s*\{{?\s*-?\d{{{LARGEST_EXPONENT},}}|\^\s*\{{[^{{}}]*\^|\d{{{LARGEST_EXPONENT},}}\s*!|!\s*!")
 _WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end|infty)\b)[A-Za-z]{4,}")
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
@@ -114,7 +115,7 @@ class Maths:
 
     def _of(self, truth: Value, answer: Value, question: str) -> bool | None:
         if isinstance(truth, Quantity) and isinstance(answer, Words):
-            return None if truth.expression.variables or _NUMBER_WORDS.search(answer.text) else False
+            return None if truth.expression.variables or _may_hold_a_number(answer.text) else False
         if isinstance(truth, Quantity) and isinstance(answer, Quantity) and _unasked(truth, answer, question):
             return False
         return Agreement(self.tolerance, self.ordered).of(truth, answer)
@@ -133,6 +134,11 @@ class Maths:
 
 def _decided(equal: bool, by: str) -> Reward:
     return Reward(1.0, EQUAL, by) if equal else Reward(0.0, DIFFERENT, by)
+
+
+def _may_hold_a_number(words: str) -> bool:
+    """Tell whether words may stand for a number; what denies one does not."""
+    return not _DENIAL.search(words) and bool(_NUMBER_WORDS.search(words) or any(character.isdigit() for character in words))
 
 
 def _unasked(truth: Quantity, answer: Quantity, question: str) -> bool:

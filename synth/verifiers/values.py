@@ -70,7 +70,7 @@ _NO_UNIT = re.compile(
     r"\b(?:not|no|isn|wrong|incorrect|false|squared|cubed|factorial|half|halves|thirds?|quarters?|fifths?|dozens?|hundreds?|thousands?|millions?|billions?|choose|minus|plus|mod|times|percent|over|or|if|else|and|more|less|sin|cos|tan|log|ln|sqrt|pi|import|is)\b"
     r"|[不非没无否错倍半减加乘除余方之百千万亿分点又]"
 )
-_SPECIAL = re.compile(r"平方|立方|分米|千米|千克|百米|万元|分钟|千瓦|千牛|千焦")
+_SPECIAL = re.compile(r"不同|平方|立方|分米|千米|千克|百米|万元|分钟|千瓦|千牛|千焦")
 _RELATION = re.compile(r"(<=|>=|\\le\b|\\ge\b|\\ne\b|<|>|=)")
 _SIGNS = {"<=": "\\le", ">=": "\\ge"}
 _BRACKET = re.compile(r"\\?[\[({]|\\?[\])}]")
