@@ -57,16 +57,18 @@ class Relevance:
     """Column of scores: `clip_score` for alt texts, `caption_clip_score` for captions."""
     require_score: bool = False
     """Whether a pair without a score leaves; if not, a text that the model does not read is not judged by it (ours)."""
+    setting: str = "clip.min_score"
+    """Key of the job that ``min_score`` comes from, which errors name."""
 
     def __post_init__(self) -> None:
         if self.min_score is None and self.model not in THRESHOLDS:
             raise ValueError(
                 f"no threshold is calibrated for {self.model}, and those of {', '.join(THRESHOLDS)} are of no use to it; measure one "
                 f"on your pairs: python -m jobs.calibrate --input POOL --model {self.model} (with --weights FILE if they lie in one), "
-                "then set clip.min_score to what it proposes"
+                f"then set {self.setting} to what it proposes"
             )
         if self.min_score is not None and not -1 <= self.min_score <= 1:
-            raise ValueError(f"clip.min_score is a cosine, expected -1 to 1, found {self.min_score}")
+            raise ValueError(f"{self.setting} is a cosine, expected -1 to 1, found {self.min_score}")
         if self.score not in (c.CLIP_SCORE.name, c.CAPTION_CLIP_SCORE.name):
             raise ValueError(f"relevance.score is {c.CLIP_SCORE.name} or {c.CAPTION_CLIP_SCORE.name}, found {self.score!r}")
 

@@ -108,15 +108,15 @@ def decisions(job: PairJob) -> list[Step]:
         (job.lid, "Drop alt texts in other languages", job.language),
         (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
     ]
-    limits = (job.clip.min_score, job.clip.min_multilingual_score)
-    fits = [relevance(embedder, job.clip, c.CLIP_SCORE, least) for embedder, least in zip(job.embedders, limits, strict=False)]
+    keys = ("min_score", "min_multilingual_score")
+    fits = [relevance(embedder, job.clip, c.CLIP_SCORE, key) for embedder, key in zip(job.embedders, keys, strict=False)]
     steps.append((fits, "Drop alt texts that do not fit their image", partial(_by_model, fits)))
     return [(sentence, rule) for is_on, sentence, rule in steps if is_on]
 
 
-def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, least: float | None) -> Relevance:
-    """Return the rule on ``score``; raises ``ValueError`` where the embedder has no threshold of its own and none is given."""
-    return Relevance(embedder.name, least, score.name, limits.require_score)
+def relevance(embedder: EmbedderSpec, limits: RelevanceLimits, score: pa.Field, key: str) -> Relevance:
+    """Return the rule on ``score`` by the limit ``key``; raises ``ValueError`` where the embedder has no threshold and none is given."""
+    return Relevance(embedder.name, getattr(limits, key), score.name, limits.require_score, f"clip.{key}")
 
 
 def refuse_blind_looks(job: PairJob) -> None:

@@ -118,7 +118,7 @@ def caption_steps(job: Job) -> list[Step]:
     if job.facts:
         steps.append(("Drop captions that break a fact of their alt text", partial(_facts, job.facts, job.names)))
     if job.embedder:
-        fit = relevance(job.embedder, job.clip, c.CAPTION_CLIP_SCORE, job.clip.min_caption_score)
+        fit = relevance(job.embedder, job.clip, c.CAPTION_CLIP_SCORE, "min_caption_score")
         steps.append(("Drop captions that do not fit their image", partial(_fits, job.embedder, fit)))
     if job.facts:
         steps.append(("Drop captions that add only what nothing supports", partial(_enriches, job.embedder, job.enrichment)))
