@@ -35,46 +35,58 @@ def choose_balanced(ids: Sequence[str], n: npt.ArrayLike, correct: npt.ArrayLike
 
 def _nearest(lean: Ints, wanted: int, target: int, order: npt.NDArray[np.float64]) -> Ints:
     """Return ``wanted`` places of ``lean`` whose sum is nearest to ``target``."""
-    kinds = sorted({*lean.tolist()}, key=lambda value: (abs(value), value))
-    places = [np.flatnonzero(lean == kind) for kind in kinds]
-    taken = _counts(kinds, [len(found) for found in places], wanted, target)
-    chosen = [found[np.argsort(order[found], kind="stable")[:k]] for found, k in zip(places, taken, strict=True)]
-    return np.concatenate([np.zeros(0, np.int64), *chosen])
+    distances = sorted({*np.abs(lean).tolist()})
+    sides = [(np.flatnonzero(lean == -away), np.flatnonzero((lean == away) & (away > 0))) for away in distances]
+    taken = _counts(distances, [(len(wrong), len(right)) for wrong, right in sides], wanted, target)
+    pairs = [pair for side, counts in zip(sides, taken, strict=True) for pair in zip(side, counts, strict=True)]
+    return np.concatenate([np.zeros(0, np.int64), *(found[np.argsort(order[found], kind="stable")[:k]] for found, k in pairs)])
 
 
-def _counts(kinds: Sequence[int], available: Sequence[int], wanted: int, target: int) -> list[int]:
-    """Return how many of each kind to take, ``wanted`` in all, for a sum nearest to ``target``; most of the first kinds."""
-    lift = max((abs(kind) for kind in kinds), default=0)
-    steps = [kind + lift for kind in kinds]
-    reachable = _reachable(steps, available, wanted)
-    best = _nearest_bit(reachable[0][wanted], target + wanted * lift)
-    taken: list[int] = []
+def _counts(distances: Sequence[int], available: Sequence[tuple[int, int]], wanted: int, target: int) -> list[tuple[int, int]]:
+    """Return how many to take at each distance, to the wrong and to the right side; as many as can be of the first distances."""
+    lift = max(distances, default=0)
+    reachable = _reachable([(lift - away, lift + away) for away in distances], available, wanted)
+    paths: _Paths = dict.fromkeys(_nearest_bits(reachable[0][wanted], target + wanted * lift), ())
     left = wanted
-    for step, most, after in zip(steps, available, reachable[1:], strict=True):
-        fits = (k for k in range(min(most, left), -1, -1) if best >= k * step and after[left - k] >> (best - k * step) & 1)
-        taken.append(next(fits))
-        left, best = left - taken[-1], best - taken[-1] * step
-    return taken
+    for away, most, after in zip(distances, available, reachable[1:], strict=True):
+        steps = ((k, _steps(paths, k, away, lift, most, after[left - k])) for k in range(min(sum(most), left), -1, -1))
+        k, paths = next((k, found) for k, found in steps if found)
+        left -= k
+    return list(next(iter(paths.values())))
 
 
-def _reachable(steps: Sequence[int], available: Sequence[int], wanted: int) -> list[list[int]]:
-    """Return, for each kind and past the last, the sums that 0 to ``wanted`` groups of it and later kinds can reach, as bits."""
+_Paths = dict[int, tuple[tuple[int, int], ...]]
+"""What is still to be summed up, and what was taken to come there."""
+
+
+def _steps(paths: _Paths, k: int, away: int, lift: int, most: tuple[int, int], reachable: int) -> _Paths:
+    """Return the ways on that take ``k`` groups at the distance ``away`` and from which the rest can be reached."""
+    found: _Paths = {}
+    for rest, taken in paths.items():
+        for right in range(max(0, k - most[0]), min(k, most[1]) + 1):
+            after = rest - k * lift - away * (2 * right - k)
+            if after >= 0 and reachable >> after & 1:
+                found.setdefault(after, (*taken, (k - right, right)))
+    return found
+
+
+def _reachable(steps: Sequence[tuple[int, int]], available: Sequence[tuple[int, int]], wanted: int) -> list[list[int]]:
+    """Return, for each distance and past the last, the sums that 0 to ``wanted`` groups of it and later ones can reach, as bits."""
     sums = [1] + [0] * wanted
     found = [sums]
-    for step, most in zip(reversed(steps), reversed(available), strict=True):
+    for sides, most in zip(reversed(steps), reversed(available), strict=True):
         sums = sums.copy()
-        for _ in range(min(most, wanted)):
-            for j in range(wanted, 0, -1):
-                sums[j] |= sums[j - 1] << step
+        for step, several in zip(sides, most, strict=True):
+            for _ in range(min(several, wanted)):
+                for j in range(wanted, 0, -1):
+                    sums[j] |= sums[j - 1] << step
         found.append(sums)
     return found[::-1]
 
 
-def _nearest_bit(bits: int, target: int) -> int:
-    """Return the place of the set bit nearest to ``target``, the lower of two; ``bits`` has one at least."""
+def _nearest_bits(bits: int, target: int) -> list[int]:
+    """Return the places of the set bits nearest to ``target``, one or two; ``bits`` has one at least."""
     away = 0
-    while True:
-        for place in (target - away, target + away):
-            if place >= 0 and bits >> place & 1:
-                return place
+    while not (found := [place for place in sorted({target - away, target + away}) if place >= 0 and bits >> place & 1]):
         away += 1
+    return found

@@ -145,12 +145,12 @@ def start(
     order = sorted(range(len(ids)), key=ids.__getitem__)
     offline = np.array([_offline_rate(settings.grading, tiers[i], n_samples[i], n_correct[i]) for i in order], np.float64)
     middles = np.array([settings.grading.middle(tier) for tier in TIERS])
-    weight = np.full((len(names), len(TIERS)), settings.tier_weight)
+    weight = np.full((len(names), len(TIERS)), settings.tier_weight, np.float64)
     prompts = Prompts(
         ids=tuple(ids[i] for i in order),
         domain=np.array([names.index(domains[i]) for i in order], np.int64),
         tier=np.array([TIERS.index(tiers[i]) for i in order], np.int64),
-        n=np.full(len(ids), settings.offline_weight),
+        n=np.full(len(ids), settings.offline_weight, np.float64),
         correct=settings.offline_weight * offline,
         asked=np.zeros(len(ids), np.int64),
     )
