@@ -1,4 +1,4 @@
-# One command each: `make demo`, `make demo-captions`, `make test`, `make test-serving`, `make doctor`. Everything they need is installed on the first call.
+# One command each: `make demo`, `make demo-captions`, `make demo-reasoning`, `make test`, `make test-serving`, `make doctor`. Everything they need is installed on the first call.
 PYTHON ?= python3
 PIP_FLAGS ?=
 BIN := .venv/bin
@@ -8,7 +8,7 @@ export GLMV_CACHE := $(CACHE)
 VOCABULARY := wordnet wordfreq geonames thuocl jieba
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env demo demo-captions test test-serving check doctor bench docs lock lock-serving clean
+.PHONY: env demo demo-captions demo-reasoning test test-serving check doctor bench docs lock lock-serving clean
 
 env: .venv/ready
 
@@ -31,6 +31,13 @@ demo-captions: env
 	$(BIN)/python -m pipelines.captions --job=jobs/captions/demo.yaml --input=$(CACHE)/curation-pool > $(CACHE)/curation-demo.txt
 	cat $(CACHE)/curation-demo.txt
 	$(BIN)/python -m jobs.planted "$$(sed -n 's|^look  *\(.*\)/look.html$$|\1|p' $(CACHE)/curation-demo.txt)" $(CACHE)/curation-pool.labels.jsonl
+
+demo-reasoning: env
+	$(BIN)/python -m jobs.fetch qwen smollm2 lid easy_vqa noto_sans_sc
+	$(BIN)/python -m jobs.reasoning_corpus $(CACHE)/reasoning-corpus
+	$(BIN)/python -m pipelines.cold_start --job=jobs/cold_start/demo.yaml --input=$(CACHE)/reasoning-corpus
+	$(BIN)/python -m pipelines.rl_tasks --job=jobs/rl_tasks/demo.yaml --input=$(CACHE)/reasoning-corpus --set=benchmarks=$(CACHE)/reasoning-corpus-benchmark
+	$(BIN)/python -m jobs.judge_canaries tests/labelled/verifiers/judge.jsonl --weights smollm2 --limit 8 || test $$? -eq 1
 
 test: env check
 	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm easy_vqa noto_sans_sc $(VOCABULARY)
@@ -68,6 +75,7 @@ bench: env
 	$(BIN)/python -m benchmarks.clip --samples 64
 	$(BIN)/python -m benchmarks.near_text --texts 5000 --rounds 3
 	$(BIN)/python -m benchmarks.shuffles --rounds 3
+	$(BIN)/python -m benchmarks.curriculum
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md

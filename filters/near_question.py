@@ -32,7 +32,6 @@ class NearQuestion:
 
     version: ClassVar[int] = 1
     reason: ClassVar[str] = "near_duplicate_question"
-    columns: ClassVar[tuple[str, ...]] = (c.SHINGLES.name, q.QUESTION_TEXT.name, q.TRUTH.name, q.PICTURE_HASHES.name, q.IMAGE_HASHES.name)
 
     min_jaccard: float = 0.7
     """Least Jaccard similarity of the runs of three words (ours: questions are short, and a changed word changes three runs)."""
@@ -44,6 +43,11 @@ class NearQuestion:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         _ = self._text
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return what `alike` reads of both rows."""
+        return (c.SHINGLES.name, q.QUESTION_TEXT.name, q.TRUTH.name, q.PICTURE_HASHES.name, q.IMAGE_HASHES.name)
 
     @property
     def _text(self) -> NearText:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from schemas import records
+from schemas import questions, records
 
 TABLES = {
     "samples": (
@@ -23,6 +23,16 @@ TABLES = {
     "image-text": (records.IMAGE_TEXT, "An image-text sample before recaptioning, as readers yield it."),
     "annotation": (records.ANNOTATION, "Fragments of the annotate pass."),
     "curation": (records.CURATION, "What is decided on a split by caption curation."),
+    "sft": (questions.SFT, "`sft/*.parquet` and `sft_<style>/*.parquet` of `python -m pipelines.cold_start`, and `described/`."),
+    "rollouts": (
+        questions.ROLLOUTS,
+        "`rollouts/*.parquet` and `graded/*.parquet` of both jobs over questions: every response, by its exit.",
+    ),
+    "question ledger": (questions.QUESTION_LEDGER, "`ledger/*.parquet` of the cold start: one line for each question of the input."),
+    "rl": (questions.RL, "`rl/*.parquet` of `python -m pipelines.rl_tasks`, which verl reads, and `described/`."),
+    "audit": (questions.AUDIT, "`audit/*.parquet` of it: labels that the rollouts contradict."),
+    "task ledger": (questions.TASK_LEDGER, "`ledger/*.parquet` of it: one line for each question of the input."),
+    "question": (questions.QUESTION, "A question as readers yield it (docs/questions.md)."),
     "decision": (records.DECISION, "What crosses the shuffle back to a split."),
 }
 

@@ -115,10 +115,10 @@ def test_a_long_thought_stays_and_one_that_falls_into_a_loop_leaves(lang: str, s
 
 REPEATED = [row for row in ROWS if row["reason"] == "repetition"]
 MEASURES = {
-    "repeated_window": dict(max_compression=1e9, max_compression_unspaced=1e9, max_duplicates=1.0, max_block=1.0),
-    "compressible": dict(repeat_times=10**9, max_duplicates=1.0, max_block=1.0),
-    "repeated_words": dict(repeat_times=10**9, max_compression=1e9, max_compression_unspaced=1e9, max_block=1.0),
-    "repeated_block": dict(repeat_times=10**9, max_compression=1e9, max_compression_unspaced=1e9, max_duplicates=1.0),
+    "repeated_window": {"max_compression": 1e9, "max_compression_unspaced": 1e9, "max_duplicates": 1.0, "max_block": 1.0},
+    "compressible": {"repeat_times": 10**9, "max_duplicates": 1.0, "max_block": 1.0},
+    "repeated_words": {"repeat_times": 10**9, "max_compression": 1e9, "max_compression_unspaced": 1e9, "max_block": 1.0},
+    "repeated_block": {"repeat_times": 10**9, "max_compression": 1e9, "max_compression_unspaced": 1e9, "max_duplicates": 1.0},
 }
 
 

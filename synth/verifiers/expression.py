@@ -15,7 +15,30 @@ LARGEST_POWER, LARGEST_BITS, LARGEST_FACTORIAL = 512, 4096, 170
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?(?:[eE][-+]?\d{1,3}(?![\dA-Za-z]))?|\.\d+)|\\([A-Za-z]+)|([A-Za-z]+)|([-+*/^_(){}\[\]|!%]))")
 _CONSTANTS: Mapping[str, Any] = {"pi": math.pi, "e": math.e, "i": 1j, "infty": math.inf}
-_LETTERS = frozenset("alpha beta gamma delta epsilon theta lambda mu rho sigma tau phi omega Delta Omega xi eta kappa psi chi".split())
+_LETTERS = frozenset(
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "theta",
+        "lambda",
+        "mu",
+        "rho",
+        "sigma",
+        "tau",
+        "phi",
+        "omega",
+        "Delta",
+        "Omega",
+        "xi",
+        "eta",
+        "kappa",
+        "psi",
+        "chi",
+    ]
+)
 
 
 def _cot(x: complex) -> complex:
@@ -118,7 +141,7 @@ class _Reader:
         return node
 
     def _product(self) -> Node:
-        """A product; after a slash a factor without a sign would be ambiguous (``1/2x``), and is not read."""
+        """Read a product; after a slash a factor without a sign would be ambiguous (``1/2x``), and is not read."""
         node = self._signed()
         slashed = False
         while True:
@@ -134,7 +157,7 @@ class _Reader:
                 return node
 
     def _mixed(self, node: Node) -> Node | None:
-        """``3\\frac{1}{2}`` is a sum: a whole number before a fraction of whole numbers."""
+        r"""``3\\frac{1}{2}`` is a sum: a whole number before a fraction of whole numbers."""
         if node[0] != "n" or self._peek() != "\\frac" or self.tokens[self.at - 1] != str(node[1]):
             return None
         fraction = self._power()
@@ -237,7 +260,7 @@ class _Reader:
         return self._closed("]")
 
     def _argument(self) -> Node:
-        """What a command takes: a group, or one sign; of a longer number LaTeX takes the first digit, and people mean all of it."""
+        r"""Read what a command takes: a group, or one sign; of a longer number LaTeX takes the first digit, and people mean all of it."""
         token = self._next()
         if token == "{":
             return self._closed("}")
@@ -268,7 +291,7 @@ class _Reader:
         return self._made("^", node, power) if power else node
 
     def _operand(self) -> Node:
-        """The argument of a function: a bracket, or factors up to a sign or the next function (``\\sin 2x \\cos x``)."""
+        r"""Read the argument of a function: a bracket, or factors up to a sign or the next function (``\\sin 2x \\cos x``)."""
         if self._peek() in ("(", "[", "{"):
             return self._power()
         node = self._signed()
@@ -294,7 +317,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _letters(word: str) -> list[str]:
-    """A word is a function, or at most two letters that are multiplied."""
+    """Read a word: a function, or at most two letters that are multiplied."""
     if word in _WORDS:
         return [f"\\{word}"]
     if len(word) > 2:
@@ -355,7 +378,7 @@ def _raised(a: Any, b: Any) -> Any:
 
 
 def _real_power(a: Any, b: Any) -> Any:
-    """A power of a negative number by a fraction other than a half is read in two ways, as a real root and as the principal one."""
+    """Refuse a power of a negative number by a fraction other than a half: it is read in two ways, as a real root and as the principal one."""
     negative = not isinstance(a, complex) and a < 0
     if negative and not (isinstance(b, complex) or b == Fraction(1, 2) or b == int(b)):
         raise NoValue

@@ -134,7 +134,11 @@ def _is_master_key(said: str, truth: str) -> bool:
     start = _skipped(said, 0)
     while start < len(said):
         opener = _OPENERS.match(said, start)
-        if opener is None or opener.end() == start or (said[opener.end() : opener.end() + 1].isalnum() and said[opener.end() - 1].isascii()):
+        if (
+            opener is None
+            or opener.end() == start
+            or (said[opener.end() : opener.end() + 1].isalnum() and said[opener.end() - 1].isascii())
+        ):
             return False
         start = _skipped(said, opener.end())
     return not _master_key_itself(truth)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from synth.verifiers.agreement import Agreement
-from synth.verifiers.options import compare_choices
 from synth.verifiers.gate import gate
-from synth.verifiers.notation import standard
-from synth.verifiers.reward import DIFFERENT, EQUAL, TIMEOUT, UNDECIDED, Reward, Task
 from synth.verifiers.lengths import unit
-from synth.verifiers.values import Group, NAME, Group, Quantity, Relation, Value, Words, quantity, value
+from synth.verifiers.notation import standard
+from synth.verifiers.options import compare_choices
+from synth.verifiers.reward import DIFFERENT, EQUAL, TIMEOUT, UNDECIDED, Reward, Task
+from synth.verifiers.values import NAME, Group, Quantity, Relation, Value, Words, quantity, value
 
 EXACT, CHOICE, VALUE, MATH_VERIFY = "exact", "choice", "value", "math_verify"
 MOST_CHARACTERS, DEEPEST, MOST_DIGITS, LARGEST_EXPONENT = 2048, 32, 200, 4
@@ -26,7 +26,9 @@ _NUMBER_WORDS = re.compile(
 )
 _DENIAL = re.compile(r"\b(?:not|never|wrong|incorrect|false|except|isn't)\b|不是|不等于|不对|错误|并非")
 _LONG_EXPONENT = re.compile(rf"\^\s*\{{?\s*-?\d{{{LARGEST_EXPONENT},}}|\^\s*\{{[^{{}}]*\^|\d{{{LARGEST_EXPONENT},}}\s*!|!\s*!")
-_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end|infty)\b)[A-Za-z]{4,}")
+_WORD = re.compile(
+    r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end|infty)\b)[A-Za-z]{4,}"
+)
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 
@@ -103,7 +105,7 @@ class Maths:
     def _steps(self, said: str) -> Value | Literal[False] | None:
         """Return the end of a chain ``3*4 = 12`` of numbers, False where they are not the same, and None where it is no such chain."""
         label, *sides = said.split("=") if "=" in said else [said]
-        sides = [side for side in ([] if _NAME.fullmatch(label.strip()) else [label]) + sides]
+        sides = list(([] if _NAME.fullmatch(label.strip()) else [label]) + sides)
         if len(sides) < 2:
             return None
         values = [quantity(side.strip()) for side in sides]
@@ -153,7 +155,13 @@ def _unasked(truth: Quantity, answer: Quantity, question: str) -> bool:
 
 def _askable(text: str) -> bool:
     """Tell whether ``text`` is mathematics of a size that math-verify can be asked about."""
-    if len(text) > MOST_CHARACTERS or _FOREIGN.search(text) or _WORD.search(text) or _LONG_EXPONENT.search(text) or _UNREADABLE.search(text):
+    if (
+        len(text) > MOST_CHARACTERS
+        or _FOREIGN.search(text)
+        or _WORD.search(text)
+        or _LONG_EXPONENT.search(text)
+        or _UNREADABLE.search(text)
+    ):
         return False
     depth = deepest = 0
     for character in text:

@@ -16,7 +16,11 @@ _SIGNS = {
     "′": "'", "’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "，": ",", "【": "[", "】": "]", "∣": "|",
 }  # fmt: skip
 _TABLE = str.maketrans(
-    {**_SIGNS, **{letter: f"\\{name} " for letter, name in _GREEK.items()}, **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}}
+    {
+        **_SIGNS,
+        **{letter: f"\\{name} " for letter, name in _GREEK.items()},
+        **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
+    }
 )
 _RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻ⁿ]{1,40}")
 _LOWERED = re.compile("[₀-₉]{1,40}")
@@ -60,7 +64,7 @@ MOST_WRAPPERS = 12
 
 
 def standard(text: str) -> str:
-    """Return ``text`` in one spelling, without dollars, boxes, bold type, openings such as "The answer is", and full stops at the end.
+    r"""Return ``text`` in one spelling, without dollars, boxes, bold type, openings such as "The answer is", and full stops at the end.
 
     ``π`` is ``\\pi``, ``**`` is ``^``, ``×`` and ``\\cdot`` are ``*``, ``\\dfrac`` is ``\\frac``, ``²`` is ``^{2}``, ``3½`` is ``3\\frac{1}{2}``, "or",
     "and", ``和`` and ``或`` are commas. Units, labels and letter case stay.

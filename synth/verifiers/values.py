@@ -30,7 +30,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Several values. ``opening`` and ``closing`` are the brackets, empty for a bare list, ``\\cup`` for a union."""
+    r"""Several values. ``opening`` and ``closing`` are the brackets, empty for a bare list, ``\\cup`` for a union."""
 
     opening: str
     closing: str
@@ -134,7 +134,7 @@ def _union(text: str, depth: int) -> Group | None:
 
 
 def _bracketed(text: str, depth: int) -> Group | None:
-    """A tuple, an interval or a set; one thing in round or square brackets is none."""
+    """Read a tuple, an interval or a set; one thing in round or square brackets is none."""
     label = _LABEL.match(text)
     inner = text[label.end() :] if label else text
     brackets = list(_BRACKET.finditer(inner))
@@ -226,7 +226,7 @@ def _multiplied(head: str, name: str) -> tuple[str, Fraction, str]:
 
 
 def _interval(text: str, signs: list[str], depth: int) -> Group | None:
-    """An inequality of one variable and constants as its interval."""
+    """Read an inequality of one variable and constants as its interval."""
     sides = [side.strip() for side in _RELATION.split(text)[::2]]
     names = [re.fullmatch(r"\\?[A-Za-z]+", side) is not None and not side.startswith(("\\infty", "\\pi")) for side in sides]
     kinds = {_SIGNS.get(sign, sign) for sign in signs}
