@@ -16,6 +16,10 @@ EXACT, CHOICE, VALUE, MATH_VERIFY = "exact", "choice", "value", "math_verify"
 MOST_CHARACTERS, DEEPEST, MOST_DIGITS, LARGEST_EXPONENT = 2048, 32, 200, 4
 """What math-verify is not asked: longer texts, deeper brackets, longer numbers, exponents of more digits (ours, after inspect_ai #4361)."""
 
+SEVERAL = "several"
+"""The gate's reason for a list where the truth is none; an interval in brackets looks like one."""
+_ALONE = re.compile(r"[(\[][^()\[\],]{1,40},[^()\[\],]{1,40}[)\]]")
+
 _NAME = re.compile(NAME)
 _UNREADABLE = re.compile(r"==|[\d)]\s*_|#|@|\"|;.*;.*;")
 _SPACE = re.compile(r"\s+")
@@ -75,10 +79,10 @@ class Maths:
     def __call__(self, answer: str, task: Task) -> Reward:
         """Return what ``answer`` earns at ``task``."""
         rejected = gate(answer, task)
-        if rejected:
+        if rejected and not (rejected.reason == SEVERAL and _ALONE.fullmatch(answer.strip())):
             return rejected
         truth, said = standard(task.truth), standard(answer)
-        return self._by_rule(truth, said, task) or self._by_math_verify(truth, said)
+        return self._by_rule(truth, said, task) or rejected or self._by_math_verify(truth, said)
 
     def _by_rule(self, truth: str, said: str, task: Task) -> Reward | None:
         if _SPACE.sub("", truth) == _SPACE.sub("", said):
