@@ -1,6 +1,7 @@
 """Multiple choice: a letter, a letter with its option, or the option alone (paper 5.1 turns these questions into others where it can)."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -17,7 +18,10 @@ LETTER = "letter"
 LONGEST = 2000
 """Characters of an option with its letter (ours)."""
 
-_OPTION = re.compile(r"(?:^|(?<=[\s;;,,。?!??::]))[(\[(]?([A-J])(?:[)\]).、.:]|[::])\s*")
+LAST_QUESTION = 4000
+"""Characters of a question that are searched for options, counted from its end (ours)."""
+
+_OPTION = re.compile(r"(?:^|(?<=[\s;,。?!:]))[(\[]?([A-J])[)\].、:]\s*")
 _ANSWER_IS = re.compile(
     r"(?:so |thus |therefore |hence )?,? ?(?:the |my )?(?:correct |right |final |best )?(?:answer|option|choice)(?: is|:|)? ?:? ?"
     r"(?:option |choice )?"
@@ -26,7 +30,7 @@ _ANSWER_IS = re.compile(
 _LETTERS = re.compile(r"[(\[]?([a-z])[)\]]?(?:(?: ?[,、/&+;] ?| and |和| )[(\[]?([a-z])[)\]]?){0,25}")
 _NEGATED = re.compile(r"(?:it is |it's )?not |不是|并非|非|不选")
 _MARKED = re.compile(r"(?:^|(?<=[\s,;、,;]))[(\[]?[a-j](?:[)\]).、]|: )")
-_STOPS = " \n,;,;"
+_STOPS = " \n,;"
 _AROUND = " .。()[]"
 _LEADING = re.compile(r"[(\[]?([A-Za-z])[)\]]?[.、:,)]?\s*(?:[:-] )?(?=\S)")
 
@@ -77,11 +81,12 @@ def _unmatched(answer: str, options: Sequence[str]) -> Reward:
 
 def listed(question: str) -> tuple[str, ...]:
     """Return the options that ``question`` lists as ``A. ...``, ``B. ...`` in order; none where there are fewer than two."""
-    marks = list(_OPTION.finditer(question[-4000:]))
+    asked = unicodedata.normalize("NFKC", question[-LAST_QUESTION:])
+    marks = list(_OPTION.finditer(asked))
     texts: list[str] = []
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         if mark.group(1) == ascii_uppercase[len(texts)]:
-            texts.append(question[-4000:][mark.end() : following.start() if following else None].strip(_STOPS))
+            texts.append(asked[mark.end() : following.start() if following else None].strip(_STOPS))
     return tuple(texts) if len(texts) > 1 else ()
 
 

@@ -51,8 +51,8 @@ class CountingVerifier:
 
 
 def count(text: str) -> Decimal | None:
-    """Return the one number that ``text`` says, with a noun and a few words around it at most; None where it says none or more."""
-    if len(text) > LONGEST:
+    """Return the one number that ``text`` says, with a noun and a few words around it at most; None where it says none, a fraction, or more."""
+    if len(text) > LONGEST or "/" in text:
         return None
     said = phrase(text)
     if _NONE.fullmatch(said) and not has_number(said.removeprefix("zero")):
