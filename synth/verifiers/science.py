@@ -9,12 +9,13 @@ from synth.verifiers.gate import gate
 from synth.verifiers.numerals import has_number
 from synth.verifiers.parts import compare_parts, parts_of
 from synth.verifiers.phrases import compare_phrases, phrase, says_yes
-from synth.verifiers.quantities import QUANTITY, compare_quantities, quantity
+from synth.verifiers.quantities import LONGEST, QUANTITY, compare_quantities, quantity
 from synth.verifiers.reward import DIFFERENT, EQUAL, UNDECIDED, Reward, Task, Verifier
 from synth.verifiers.typography import flat
+from synth.verifiers.units import unit
 
 _ARROWS = re.compile(r"<?[-=]{1,4}>|\\x?(?:rightarrow|longrightarrow|to|rightleftharpoons)\b")
-_SYMBOLIC = re.compile(r"[A-Za-z]{2,}")
+_WORDS = re.compile(r"[A-Za-z]{5,}|[^\x00-\x7f\u0370-\u03ff√·×−]")
 _FUNCTIONS = re.compile(r"\\[A-Za-z]+|\b(?:sin|cos|tan|cot|ln|log|exp|sqrt|pi|frac)\b")
 
 
@@ -83,9 +84,11 @@ def flat_equal(answer: str, truth: str) -> bool:
 
 
 def is_symbolic(text: str) -> bool:
-    """Tell whether ``text`` is an expression in single letters, without words and units in letters."""
-    plain = _FUNCTIONS.sub(" ", text)
-    return r"\text" not in text and r"\mathrm" not in text and not _SYMBOLIC.search(plain) and quantity(text) is None
+    """Tell whether ``text`` is an expression in letters, without words and without a unit at its end."""
+    if len(text) > LONGEST or r"\text" in text or r"\mathrm" in text or _WORDS.search(_FUNCTIONS.sub(" ", text)):
+        return False
+    _, blank, end = flat(text).rpartition(" ")
+    return quantity(text) is None and not (blank and unit(end))
 
 
 def _yes_or_no(answer: str, truth: str) -> Reward | None:

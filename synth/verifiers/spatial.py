@@ -49,15 +49,37 @@ _NAMES = "|".join(sorted((re.escape(word) for word in _WORDS if word.isascii() a
 _ENGLISH = re.compile(
     rf"(?P<words>{_NAMES})(?:[- ](?P<second>left|right|above|below|behind|front|back|top|bottom))?"
     r"(?:(?: hand|-hand)? (?:side|corner|part|direction|area|end))?"
-    r"(?: (?:of|to|from|than))?(?: (?:the |an? |its )?(?P<thing>[a-z]+(?: [a-z]+){0,4}))?"
+    r"(?P<link> (?:of|to|from|than))?(?: (?:the |an? |its )?(?P<thing>[a-z]+(?: [a-z]+){0,4}))?"
 )
 _HAN = re.compile(
-    r"(?:它)?(?:位于|处于|朝向?|向|在)?(?P<thing>[\u4e00-\u9fff]{0,12}?)的?(?P<words>[左右上下前后里内外中东西南北]{1,2}|旁边?|附近|之间|顺时针|逆时针|背后)(?:方向|方|边|面|侧|角|部|时针|处|头)?"
+    r"(?:它)?(?P<start>位于|处于|朝向?|向|在)?(?P<thing>[\u4e00-\u9fff]{0,12}?)的?(?P<words>[左右上下前后里内外中东西南北]{1,2}|旁边?|附近|之间|顺时针|逆时针|背后)"
+    r"(?P<end>方向|方|边|面|侧|角|部|处|头)?"
 )
 _NEGATED = re.compile(r"(?:it(?:'s| is) )?not |不|没")
 _NOT_THINGS = frozenset(
     ("and", "or", "not", "nor", "but", "either", "isn't", *(word for word in _WORDS if word.isascii() and len(word) > 2))
 )
+_PREPOSITIONS = frozenset(
+    (
+        "above",
+        "over",
+        "below",
+        "under",
+        "underneath",
+        "beneath",
+        "behind",
+        "inside",
+        "within",
+        "in",
+        "outside",
+        "on",
+        "near",
+        "beside",
+        "next to",
+        "between",
+    )
+)
+"""Words that a thing follows without "of" or "to": "above the table", but "the right option" is no place."""
 SIDES, COMPASS = frozenset({"x", "y", "z"}), frozenset({"north", "east"})
 """Axes of what is seen, and of the map."""
 Relation = Mapping[str, int]
@@ -145,13 +167,15 @@ def relation(text: str) -> tuple[Relation, str] | None:
         return dict(_WORDS[part] for part in compass.groups() if part), ""
     if found := _HAN.fullmatch(said):
         axes = _axes([found["words"]] if found["words"] in _WORDS else list(found["words"]))
+        is_whole = bool(not found["thing"] or found["start"] or found["end"])
     elif found := _ENGLISH.fullmatch(_FILLER.sub("", said, count=1)):
         axes = _axes([word for word in (found["words"], found["second"]) if word])
+        is_whole = bool(not found["thing"] or found["link"] or found["words"] in _PREPOSITIONS)
     else:
         return None
     thing = found["thing"] or ""
     is_clean = not _NOT_THINGS & set(thing.split()) and not re.search(r"[不没非或和左右上下]", thing)
-    return (axes, thing) if axes and is_clean else None
+    return (axes, thing) if axes and is_whole and is_clean else None
 
 
 def _axes(words: list[str]) -> Relation | None:
