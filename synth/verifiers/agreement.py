@@ -18,8 +18,8 @@ NOISE = 1e-11
 ZERO = 1e-6
 """Added to the truth's size, so that a tolerance at 0 is one at all (GLM-V's released reward system)."""
 
-_AFFIRMED = frozenset("yes true correct right 是 是的 对 正确 真 能 可以 成立".split())
-_DENIED = frozenset("no false incorrect wrong 否 不是 不 错 错误 假 不能 不可以 不成立 不对 不正确".split())
+_AFFIRMED = frozenset(["yes", "true", "correct", "right", "是", "是的", "对", "正确", "真", "能", "可以", "成立"])
+_DENIED = frozenset(["no", "false", "incorrect", "wrong", "否", "不是", "不", "错", "错误", "假", "不能", "不可以", "不成立", "不对", "不正确"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,11 @@ class Agreement:
     def _groups(self, truth: Group, answer: Group) -> bool | None:
         brackets, others = (truth.opening, truth.closing), (answer.opening, answer.closing)
         if brackets == others:
-            return self._in_order(truth.items, answer.items) if truth.opening in ("(", "[") or self._has_order(truth, answer) else self._sets(truth, answer)
+            return (
+                self._in_order(truth.items, answer.items)
+                if truth.opening in ("(", "[") or self._has_order(truth, answer)
+                else self._sets(truth, answer)
+            )
         loose = {truth.opening, answer.opening}
         if loose == {"", "{"}:
             return self._sets(truth, answer)
@@ -153,7 +157,9 @@ def _label(item: Value) -> str:
 def _point(variables: frozenset[str], number: int) -> dict[str, Fraction]:
     """Return a number for each name, between 0.02 and 5.1; the last point has negative ones too."""
     numbers = {name: crc32(f"{name} {number}".encode()) for name in variables}
-    return {name: Fraction(drawn % 1990 + 8, 391) * (-1 if number == POINTS - 1 and drawn // 1990 % 4 else 1) for name, drawn in numbers.items()}
+    return {
+        name: Fraction(drawn % 1990 + 8, 391) * (-1 if number == POINTS - 1 and drawn // 1990 % 4 else 1) for name, drawn in numbers.items()
+    }
 
 
 def _within(truth: Any, answer: Any, tolerance: float) -> bool:
@@ -165,7 +171,7 @@ def _within(truth: Any, answer: Any, tolerance: float) -> bool:
 def _rounds(truth: Expression, answer: Expression, one: Any, other: Any) -> bool:
     """Tell whether the decimal with fewer digits may be the other one rounded or cut: 2.71 and 2.72 may not."""
     places = [each.places for each in (truth, answer) if each.places is not None]
-    return not places or abs(complex(one) - complex(other)) < 10.0 ** -min(places)
+    return not places or abs(complex(one - other)) < 10.0 ** -min(places) * (1 - ZERO)
 
 
 def _close(one: complex, other: complex, scale: float) -> bool | None:

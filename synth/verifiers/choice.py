@@ -3,7 +3,9 @@
 import re
 
 _LETTER = re.compile(r"\(?\s*([A-Ja-j])\s*\)?\s*(?:[.:)]\s*(.*)|)", re.DOTALL)
-_SPELLED = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\s*\{\s*\(?([A-Ja-j])\)?\s*\}|(?:option|choice|选项|选|选择)\s*[:(]?\s*([A-Ja-j])\)?", re.IGNORECASE)
+_SPELLED = re.compile(
+    r"\\(?:text|mathrm|textbf|mathbf)\s*\{\s*\(?([A-Ja-j])\)?\s*\}|(?:option|choice|选项|选|选择)\s*[:(]?\s*([A-Ja-j])\)?", re.IGNORECASE
+)
 _LETTERS = re.compile(r"[A-J](?:\s*[,、 ]?\s*[A-J]){1,9}")
 
 

@@ -15,7 +15,7 @@ LARGEST_POWER, LARGEST_BITS, LARGEST_FACTORIAL = 512, 4096, 170
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?(?:[eE][-+]?\d{1,3}(?![\dA-Za-z]))?|\.\d+)|\\([A-Za-z]+)|([A-Za-z]+)|([-+*/^_(){}\[\]|!%]))")
 _CONSTANTS: Mapping[str, Any] = {"pi": math.pi, "e": math.e, "i": 1j, "infty": math.inf}
-_LETTERS = frozenset("alpha beta gamma delta epsilon theta lambda mu rho sigma tau phi omega Delta Omega xi eta kappa psi chi".split())
+_LETTERS = frozenset(["alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu", "rho", "sigma", "tau", "phi", "omega", "Delta", "Omega", "xi", "eta", "kappa", "psi", "chi"])
 
 
 def _cot(x: complex) -> complex:

@@ -10,7 +10,7 @@ from synth.verifiers.gate import gate
 from synth.verifiers.notation import standard
 from synth.verifiers.reward import DIFFERENT, EQUAL, TIMEOUT, UNDECIDED, Reward, Task
 from synth.verifiers.units import unit
-from synth.verifiers.values import Group, NAME, Group, Quantity, Relation, Value, Words, quantity, value
+from synth.verifiers.values import NAME, Group, Quantity, Relation, Value, Words, quantity, value
 
 EXACT, CHOICE, VALUE, MATH_VERIFY = "exact", "choice", "value", "math_verify"
 MOST_CHARACTERS, DEEPEST, MOST_DIGITS, LARGEST_EXPONENT = 2048, 32, 200, 4
@@ -21,12 +21,16 @@ _UNREADABLE = re.compile(r"==|[\d)]\s*_|#|@|\"|;.*;.*;")
 _SPACE = re.compile(r"\s+")
 _APPROX = re.compile(r"\\approx|~=|≈")
 _NUMBER_WORDS = re.compile(
-    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half"
+    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy"
+    r"|eighty|ninety|hundred|thousand|million|half"
     r"|third|quarter|dozen|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
 )
 _DENIAL = re.compile(r"\b(?:not|never|wrong|incorrect|false|except|isn't)\b|不是|不等于|不对|错误|并非")
 _LONG_EXPONENT = re.compile(rf"\^\s*\{{?\s*-?\d{{{LARGEST_EXPONENT},}}|\^\s*\{{[^{{}}]*\^|\d{{{LARGEST_EXPONENT},}}\s*!|!\s*!")
-_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end|infty)\b)[A-Za-z]{4,}")
+_WORD = re.compile(
+    r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end"
+    r"|infty)\b)[A-Za-z]{4,}"
+)
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 
@@ -153,7 +157,13 @@ def _unasked(truth: Quantity, answer: Quantity, question: str) -> bool:
 
 def _askable(text: str) -> bool:
     """Tell whether ``text`` is mathematics of a size that math-verify can be asked about."""
-    if len(text) > MOST_CHARACTERS or _FOREIGN.search(text) or _WORD.search(text) or _LONG_EXPONENT.search(text) or _UNREADABLE.search(text):
+    if (
+        len(text) > MOST_CHARACTERS
+        or _FOREIGN.search(text)
+        or _WORD.search(text)
+        or _LONG_EXPONENT.search(text)
+        or _UNREADABLE.search(text)
+    ):
         return False
     depth = deepest = 0
     for character in text:
