@@ -106,12 +106,18 @@ class Child:
                 start_new_session=True,
             )
         self._socket = ours
-        if self._receive(time.monotonic() + self._limits.start_seconds) is None:
+        if not self._announced():
             self._end()
             raise EnvironmentFault(
                 f"expected a worker of {self._module} within {self._limits.start_seconds:g} s, found none, "
                 f"status {self._nursery.returncode}; if a library is missing, run: python -m jobs.doctor"
             )
+
+    def _announced(self) -> bool:
+        try:
+            return self._receive(time.monotonic() + self._limits.start_seconds) is not None
+        except OSError:
+            return False
 
     def _end(self) -> None:
         assert self._nursery.stdin is not None

@@ -173,7 +173,7 @@ def _within(truth: Any, answer: Any, tolerance: float) -> bool:
 def _rounds(truth: Expression, answer: Expression, one: Any, other: Any) -> bool:
     """Tell whether the decimal with fewer digits may be the other one rounded or cut: 2.71 and 2.72 may not."""
     places = [each.places for each in (truth, answer) if each.places is not None]
-    return not places or abs(complex(one) - complex(other)) < 10.0 ** -min(places)
+    return not places or abs(complex(one - other)) < 10.0 ** -min(places) * (1 - ZERO)
 
 
 def _close(one: complex, other: complex, scale: float) -> bool | None:

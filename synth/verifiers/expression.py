@@ -260,7 +260,7 @@ class _Reader:
         return self._closed("]")
 
     def _argument(self) -> Node:
-        r"""Read what a command takes: a group, or one sign; of a longer number LaTeX takes the first digit, and people mean all of it."""
+        """Read what a command takes: a group, or one sign; of a longer number LaTeX takes the first digit, and people mean all of it."""
         token = self._next()
         if token == "{":
             return self._closed("}")

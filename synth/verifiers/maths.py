@@ -16,22 +16,20 @@ EXACT, CHOICE, VALUE, MATH_VERIFY = "exact", "choice", "value", "math_verify"
 MOST_CHARACTERS, DEEPEST, MOST_DIGITS, LARGEST_EXPONENT = 2048, 32, 200, 4
 """What math-verify is not asked: longer texts, deeper brackets, longer numbers, exponents of more digits (ours, after inspect_ai #4361)."""
 
-SEVERAL = "several"
-"""The gate's reason for a list where the truth is none; an interval in brackets looks like one."""
-_ALONE = re.compile(r"[(\[][^()\[\],]{1,40},[^()\[\],]{1,40}[)\]]")
-
 _NAME = re.compile(NAME)
 _UNREADABLE = re.compile(r"==|[\d)]\s*_|#|@|\"|;.*;.*;")
 _SPACE = re.compile(r"\s+")
 _APPROX = re.compile(r"\\approx|~=|≈")
 _NUMBER_WORDS = re.compile(
-    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half"
+    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy"
+    r"|eighty|ninety|hundred|thousand|million|half"
     r"|third|quarter|dozen|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
 )
 _DENIAL = re.compile(r"\b(?:not|never|wrong|incorrect|false|except|isn't)\b|不是|不等于|不对|错误|并非")
 _LONG_EXPONENT = re.compile(rf"\^\s*\{{?\s*-?\d{{{LARGEST_EXPONENT},}}|\^\s*\{{[^{{}}]*\^|\d{{{LARGEST_EXPONENT},}}\s*!|!\s*!")
 _WORD = re.compile(
-    r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end|infty)\b)[A-Za-z]{4,}"
+    r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|arcsin|arccos|arctan|pmatrix|bmatrix|matrix|cases|array|begin|end"
+    r"|infty)\b)[A-Za-z]{4,}"
 )
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 
@@ -79,10 +77,10 @@ class Maths:
     def __call__(self, answer: str, task: Task) -> Reward:
         """Return what ``answer`` earns at ``task``."""
         rejected = gate(answer, task)
-        if rejected and not (rejected.reason == SEVERAL and _ALONE.fullmatch(answer.strip())):
+        if rejected:
             return rejected
         truth, said = standard(task.truth), standard(answer)
-        return self._by_rule(truth, said, task) or rejected or self._by_math_verify(truth, said)
+        return self._by_rule(truth, said, task) or self._by_math_verify(truth, said)
 
     def _by_rule(self, truth: str, said: str, task: Task) -> Reward | None:
         if _SPACE.sub("", truth) == _SPACE.sub("", said):
@@ -109,7 +107,7 @@ class Maths:
     def _steps(self, said: str) -> Value | Literal[False] | None:
         """Return the end of a chain ``3*4 = 12`` of numbers, False where they are not the same, and None where it is no such chain."""
         label, *sides = said.split("=") if "=" in said else [said]
-        sides = list(([] if _NAME.fullmatch(label.strip()) else [label]) + sides)
+        sides = ([] if _NAME.fullmatch(label.strip()) else [label]) + sides
         if len(sides) < 2:
             return None
         values = [quantity(side.strip()) for side in sides]

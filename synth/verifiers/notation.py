@@ -42,14 +42,18 @@ _WRAPPERS = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
         r"\$\$?([^$]+)\$?\$", r"\\\((.+)\\\)", r"\\\[(.+)\\\]", r"\*\*([^*]+)\*\*", r"`+([^`]+)`+",
-        r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|textrm|rm|operatorname|mbox|bf)\s*\{([^{}]*)\}", r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}",
+        r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|textrm|rm|operatorname|mbox|bf)\s*\{([^{}]*)\}", r"\\(?:boxed"
+        r"|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}",
     )
 )  # fmt: skip
 _OPENING = re.compile(
-    r"(?:(?:so|thus|hence|therefore|then|finally|and|we (?:get|have|find|obtain))\b,?\s*|(?:the |our |my |its |final |correct |exact |required |total |numerical )*"
-    r"(?:answer|result|value|solution|number|sum|total|probability|area|length|option|choice|minimum|maximum|expression)(?:\s*\(?s\)?)?\s*(?:of [a-z]\s*)?(?:is|are|=|:|equals|would be|comes to)+:?\s*"
+    r"(?:(?:so|thus|hence|therefore|then|finally|and|we (?:get|have|find|obtain))\b,?\s*|(?:the |our |my |its |final |correct "
+    r"|exact |required |total |numerical )*"
+    r"(?:answer|result|value|solution|number|sum|total|probability|area|length|option|choice|minimum|maximum"
+    r"|expression)(?:\s*\(?s\)?)?\s*(?:of [a-z]\s*)?(?:is|are|=|:|equals|would be|comes to)+:?\s*"
     r"|(?:option|choice|solution|answer|ans)\s*[.:]\s*|there (?:are|is)\s+|it (?:is|equals)\s+|a total of\s+|equals?\s+"
-    r"|(?:所以|因此|故|综上|综上所述|于是|最终|最后|那么|即)[,:]?\s*|(?:本题|该题|题目|正确|最终|最后|标准|的)*(?:答案|结果|值|解|概率|面积|长度|选项|和|个数|总数)(?:应该|应)?(?:是|为|等于|:|=)+\s*"
+    r"|(?:所以|因此|故|综上|综上所述|于是|最终|最后|那么|即)[,:]?\s*|(?:本题|该题|题目|正确|最终|最后|标准|的)*(?:答案|结果|值|解"
+    r"|概率|面积|长度|选项|和|个数|总数)(?:应该|应)?(?:是|为|等于|:|=)+\s*"
     r"|(?:总共|一共|共有|共计|共|有|等于|是|为|选|选择|应选|故选)[:=]?\s*(?=[-+\\(\d$A-J]))",
     re.IGNORECASE,
 )

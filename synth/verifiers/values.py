@@ -62,12 +62,15 @@ _PERCENT = re.compile(r"\s*(?:%|\b(?:percent|pct|per cent)\b)$")
 _CHINESE_PERCENT = re.compile(r"百分之\s*(?=[\d.])")
 _CURRENCY = re.compile(r"(-?)\s*([$¥€£])\s*(?=[\d.])")
 _UNIT = re.compile(
-    r"(?P<head>.*[\d)}!])\s*(?:\\(?:text|mathrm|mbox|rm|textrm)\s*\{\s*(?P<set>[^{}]{1,40}?)\s*\}|(?P<spaced>(?<=[\d)}!]) [A-Za-z°$µ]{1,2})|(?P<plain>\^\\circ ?C?|[A-Za-zµ\u4e00-\u9fff$€£¥°%][A-Za-zµ\u4e00-\u9fff /.]{0,39}?))"
+    r"(?P<head>.*[\d)}!])\s*(?:\\(?:text|mathrm|mbox|rm|textrm)\s*\{\s*(?P<set>[^{}]{1,40}?)\s*\}|(?P<spaced>(?<=[\d)}!]) "
+    r"[A-Za-z°$µ]{1,2})|(?P<plain>\^\\circ ?C?|[A-Za-zµ\u4e00-\u9fff$€£¥°%][A-Za-zµ\u4e00-\u9fff /.]{0,39}?))"
     r"(?P<power>\s?\^\{?-?[1-4]\}?|(?<=m)[23])?(?P<per>\s?/\s?[A-Za-z\u4e00-\u9fff]{1,8}(?:\^\{?[1-4]\}?)?)?"
 )
 _MULTIPLIERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "百": 2, "千": 3, "万": 4, "亿": 8}
 _NO_UNIT = re.compile(
-    r"\b(?:not|no|isn|wrong|incorrect|false|squared|cubed|factorial|half|halves|thirds?|quarters?|fifths?|dozens?|hundreds?|thousands?|millions?|billions?|choose|minus|plus|mod|times|percent|over|or|if|else|and|more|less|sin|cos|tan|log|ln|sqrt|pi|import|is)\b"
+    r"\b(?:not|no|isn|wrong|incorrect|false|squared|cubed|factorial|half|halves|thirds?|quarters?|fifths?|dozens?|hundreds?"
+    r"|thousands?|millions?|billions?|choose|minus|plus|mod|times|percent|over|or|if|else|and|more|less|sin|cos|tan|log|ln|sqrt|pi"
+    r"|import|is)\b"
     r"|[不非没无否错倍半减加乘除余方之百千万亿分点又]"
 )
 _SPECIAL = re.compile(r"不同|平方|立方|分米|千米|千克|百米|万元|分钟|千瓦|千牛|千焦")
