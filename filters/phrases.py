@@ -7,12 +7,12 @@ from filters.words import weights, words
 
 _KNOWN = r"(?:ground[ -]truth|reference|given|provided|standard|expected)"
 _LEAK = re.compile(
-    rf"\b(?:based on|according to|since|as|match(?:es)?|given) the (?:ground[ -]truth\b|{_KNOWN} (?:answer|solution|result)\b|answer key\b)"
+    rf"\b(?:based on|according to|since|match(?:es)?|given) the (?:ground[ -]truth\b|{_KNOWN} (?:answer|solution|result)\b|answer key\b)"
     r"|\b(?:the )?(?:reference|ground[ -]truth|provided|given) (?:answer|solution) (?:is|says|states|gives|clicks|uses|shows|was)\b"
+    r"|\bas the answer key (?:states|says|shows|gives)\b"
     r"|\bthe (?:correct )?answer is (?:given|provided) as\b|\bground[ -]truth (?:is|says)\b"
     r"|(?:根据|按照|依据|参照|参考|既然|由于)(?:题目)?(?:给出的|提供的)?(?:标准|参考|正确)?答案(?:是|为|给出|，|,|可知)"
     r"|(?:标准|参考)答案(?:给出|是|为|说|显示|写)|(?:给出|提供)的(?:正确|标准|参考)?答案(?:是|为)",
-    re.I,
 )
 _PICTURE = r"(?:images?|pictures?|photos?|photographs?|figure|screenshot)"
 _BLIND = re.compile(
@@ -26,7 +26,6 @@ _BLIND = re.compile(
     r"|(?:无法|不能|没办法)(?:直接)?(?:看到|查看|看见|访问|打开)(?:到)?(?:这张|该|您的|你的)?(?:图片|图像|图|照片)(?!中|里|上|的)|看不到(?:这张|该)?(?:图片|图像|图|照片)(?!中|里|上|的)"
     r"|(?:没有|并未|未|没)(?:有)?(?:提供|上传|附上|附带|给出)(?:任何)?(?:图片|图像|照片|图)|请(?:您|你)?(?:先)?(?:上传|提供)(?:一张)?(?:图片|图像|照片)"
     r"|根据(?:图片|图像|照片)的?描述",
-    re.I,
 )
 _HEDGE = re.compile(
     r"(but wait|wait|hmm+|hold on|alternatively|actually|no,|let me (?:double-check|check|re-?check|think)|maybe|perhaps|or maybe|"
@@ -47,13 +46,13 @@ _EMPTY = frozenset(
 
 def leaks(text: str, question: str) -> bool:
     """Whether ``text`` leans on an answer that it was handed, of which the question does not speak."""
-    found = _LEAK.search(text)
+    found = _LEAK.search(text.casefold())
     return bool(found) and not re.search("reference answer|ground truth|参考答案|标准答案|answer key", question, re.I)
 
 
 def is_blind(text: str, question: str) -> bool:
     """Whether ``text`` says that there is no image to be seen, though the question brings one."""
-    return ("<image>" in question or "<video>" in question) and bool(_BLIND.search(text))
+    return ("<image>" in question or "<video>" in question) and bool(_BLIND.search(text.casefold()))
 
 
 def hedges(text: str) -> tuple[float, float, int]:
@@ -66,7 +65,7 @@ def hedges(text: str) -> tuple[float, float, int]:
 
 
 def content(text: str) -> float:
-    """Return the words of ``text`` that say something, each counted once; digits do where they are reckoned with."""
+    """Return the words of ``text`` that say something, each counted once, up to 4,000 characters; digits do where they are reckoned with."""
     reckons = "=" in text
-    said = {w for w in words(_FILLERS.sub("", text.casefold())) if w not in _EMPTY and (reckons or not w.isdigit())}
+    said = {w for w in words(_FILLERS.sub("", text[:4000].casefold())) if w not in _EMPTY and (reckons or not w.isdigit())}
     return sum(weights(sorted(w for w in said if len(w) > 1 or reckons or not w.isascii())))

@@ -15,9 +15,9 @@ import pyarrow as pa
 from filters.mixing import Mixing, mixing
 from filters.phrases import content, hedges, is_blind, leaks
 from filters.refusals import is_refusal
-from filters.repetition import Repetition, repetition
+from filters.repetition import NGRAM, Repetition, repetition
 from filters.sequences import folded_words
-from filters.windows import shared_share
+from filters.windows import shared_share, terms, words_in
 from filters.words import normalised
 from schemas import questions as q
 from schemas.batches import strings
@@ -144,8 +144,10 @@ class ResponseStyle:
 
 
 def _part(text: str, question: str) -> _Part:
-    echo = shared_share(folded_words(text), folded_words(question.replace("<image>", "")), 8)
-    return _Part(text, question, repetition(text), mixing(text, question), echo)
+    items, asked = folded_words(text), folded_words(question.replace("<image>", ""))
+    numbers = terms(items)
+    echo = shared_share(numbers, terms(asked), words_in(asked, NGRAM))
+    return _Part(text, question, repetition(text, numbers, words_in(items, NGRAM)), mixing(text, question), echo)
 
 
 def _flag(reason: str, rows: Sequence[tuple[_Part, _Part]], test: Callable[[_Part], bool]) -> Rule:

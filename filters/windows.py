@@ -4,15 +4,17 @@ A window is a polynomial over its places modulo 2**64, got for all places at onc
 number about once in 2**64 pairs, unless somebody builds them to.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from filters.words import weights
+from filters.words import UNSPACED
 
 Numbers = npt.NDArray[np.uint64]
 
+_UNSPACED = re.compile(rf"[{UNSPACED}]")
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 
@@ -59,15 +61,14 @@ def longest_block(steps: npt.NDArray[np.int64], size: int) -> int:
 
 def words_in(items: Sequence[str], size: int) -> int:
     """Return how many of ``items`` make ``size`` words: twice as many where most are characters of an unspaced script."""
-    return size if not items or sum(weights(items)) > 0.75 * len(items) else 2 * size
+    return 2 * size if 2 * len(_UNSPACED.findall("".join(items))) > len(items) else size
 
 
-def shared_share(items: Sequence[str], other: Sequence[str], size: int) -> float:
-    """Return the share of ``items`` in runs of ``size`` words that ``other`` has too, 0-1, rounded to 4 decimals."""
-    length = words_in(other, size)
-    known = np.isin(windows(terms(items), length), windows(terms(other), length))
+def shared_share(items: Numbers, other: Numbers, length: int) -> float:
+    """Return the share of ``items`` in runs of ``length`` items that ``other`` has too, 0-1, rounded to 4 decimals."""
+    known = np.isin(windows(items, length), windows(other, length))
     covered = np.convolve(known, np.ones(length, np.int64)) > 0 if known.any() else known
-    return round(float(np.count_nonzero(covered)) / len(items), 4) if items else 0.0
+    return round(float(np.count_nonzero(covered)) / len(items), 4) if len(items) else 0.0
 
 
 def _mixed(items: Numbers) -> Numbers:

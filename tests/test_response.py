@@ -8,7 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.response import (
-    ANSWER, BOX, END_ANSWER, END_BOX, END_THINK, NOTHINK, STYLES, THINK, Fault, Response, Style, boxed, parse, render, restyle,
+    ANSWER,
+    BOX,
+    END_ANSWER,
+    END_BOX,
+    END_THINK,
+    NOTHINK,
+    STYLES,
+    THINK,
+    Fault,
+    Response,
+    Style,
+    boxed,
+    parse,
+    render,
+    restyle,
     without_thinking,
 )  # fmt: skip
 
