@@ -127,8 +127,12 @@ def _is_switch(group: Sequence[str], main: str | None, question: str) -> bool:
 
 def _has_both_paragraphs(text: str) -> bool:
     paragraphs = [p for p in text.split("\n\n") if len(p) >= 50]
-    chinese = any((n := len(_HAN.findall(p))) >= 50 and n > 0.8 * len(p) for p in paragraphs)
-    return chinese and any(_is_english(p) for p in paragraphs)
+    return len(paragraphs) > 1 and any(map(_is_english, paragraphs)) and any(map(_is_chinese, paragraphs))
+
+
+def _is_chinese(paragraph: str) -> bool:
+    found = len(_HAN.findall(paragraph))
+    return found >= 50 and found > 0.8 * len(paragraph)
 
 
 def _is_english(paragraph: str) -> bool:

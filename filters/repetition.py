@@ -5,10 +5,8 @@ import zlib
 from dataclasses import dataclass
 
 from filters.windows import Numbers, characters, longest_block, most_frequent, previous, windows
-from filters.words import UNSPACED
 
 _RULES = re.compile(r"([=|\-~_#*.%+])\1{2,}")
-_UNSPACED = re.compile(rf"[{UNSPACED}]")
 WINDOW = 50
 """Characters of a window (GLM-V, ``detect_repeat``)."""
 NGRAM = 8
@@ -30,7 +28,7 @@ class Repetition:
     block: float
     """Share of its characters in the longest stretch that stood before as a whole, 0-1, rounded to 4 decimals."""
     unspaced: bool
-    """Whether half of its characters are ideographs, kana or Hangul, which compress otherwise."""
+    """Whether most of its words are single ideographs, kana or Hangul syllables, which compress otherwise."""
 
 
 def repetition(text: str, terms: Numbers, ngram: int) -> Repetition:
@@ -46,7 +44,7 @@ def repetition(text: str, terms: Numbers, ngram: int) -> Repetition:
         compression=round(len(data) / len(zlib.compress(data)), 4) if data else 0.0,
         duplicates=_duplicates(terms, ngram),
         block=round(longest_block(previous(found), WINDOW) / len(bare), 4) if bare else 0.0,
-        unspaced=2 * len(_UNSPACED.findall(bare)) > len(bare),
+        unspaced=ngram > NGRAM,
     )
 
 

@@ -65,7 +65,7 @@ def test_the_labelled_set_is_large_and_mixed():
     assert min(sum(row["lang"] == lang for row in ROWS) for lang in ("en", "zh")) >= 60
 
 
-@pytest.mark.parametrize("split", ["dev", "test"])
+@pytest.mark.parametrize("split", ["dev", "test", "late"])
 @pytest.mark.parametrize("label", LABELS)
 def test_precision_and_recall_stay_above_the_floor(label: str, split: str):
     rows = [row for row in ROWS if row["split"] == split]
