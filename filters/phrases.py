@@ -30,7 +30,8 @@ _BLIND = re.compile(
     rf"|\bbased on the {_PICTURE} description"
     r"|(?:无法|不能|没办法)(?:直接)?(?:看到|查看|看见|访问|打开)(?:到)?(?:这张|该|您的|你的)?(?:图片|图像|图|照片)(?!中|里|上|的)"
     r"|(?:看不到|没有看到|没看到)(?:这张|该)?(?:图片|图像|图|照片)(?!中|里|上|的)"
-    r"|(?:没有|并未|未|没)(?:有)?(?:提供|上传|附上|附带|给出)(?:任何)?(?:图片|图像|照片|图)|请(?:您|你)?(?:先)?(?:上传|提供)(?:一张)?(?:图片|图像|照片)"
+    r"|(?:没有|并未|未|没)(?:有)?(?:提供|上传|附上|附带|给出)(?:任何)?(?:图片|图像|照片|图)"
+    r"|请(?:您|你)?(?:先)?(?:上传|提供)(?:一张)?(?:图片|图像|照片)"
     r"|根据(?:图片|图像|照片)的?描述",
 )
 _HEDGE = re.compile(
@@ -63,8 +64,10 @@ def is_blind(text: str, question: str) -> bool:
 
 def _says(pattern: re.Pattern[str], cues: tuple[str, ...], text: str) -> bool:
     """Whether a sentence says what ``pattern`` finds; most are skipped, for want of a cue, at a tenth of the cost."""
-    sentences = _SENTENCE.split(text.casefold().replace("’", "'"))
-    return any(pattern.search(sentence) for sentence in sentences if any(cue in sentence for cue in cues))
+    folded = text.casefold().replace("’", "'")
+    heard = [cue for cue in cues if cue in folded]
+    sentences = _SENTENCE.split(folded) if heard else ()
+    return any(pattern.search(sentence) for sentence in sentences if any(cue in sentence for cue in heard))
 
 
 def hedges(text: str) -> tuple[float, float, int]:

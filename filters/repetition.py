@@ -4,7 +4,7 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from filters.windows import Numbers, characters, longest_block, most_frequent, previous, windows
+from filters.windows import Numbers, characters, longest_block, repeats, windows
 
 _RULES = re.compile(r"([=|\-~_#*.%+])\1{2,}")
 WINDOW = 50
@@ -37,17 +37,17 @@ def repetition(text: str, terms: Numbers, ngram: int) -> Repetition:
     ``terms``, shape (words,), are its words as numbers, ``ngram`` how many of them make ``NGRAM`` words.
     """
     bare = _RULES.sub(" ", text)
-    found = windows(characters(bare), WINDOW)
+    times, steps = repeats(windows(characters(bare), WINDOW))
     data = bare.encode("utf-8", "replace")
     return Repetition(
-        window=most_frequent(found),
+        window=times,
         compression=round(len(data) / len(zlib.compress(data)), 4) if data else 0.0,
         duplicates=_duplicates(terms, ngram),
-        block=round(longest_block(previous(found), WINDOW) / len(bare), 4) if bare else 0.0,
+        block=round(longest_block(steps, WINDOW) / len(bare), 4) if bare else 0.0,
         unspaced=ngram > NGRAM,
     )
 
 
 def _duplicates(terms: Numbers, ngram: int) -> float:
-    steps = previous(windows(terms, ngram))
+    _, steps = repeats(windows(terms, ngram))
     return round(float((steps > 0).mean()), 4) if len(steps) >= _MIN_SEQUENCES else 0.0

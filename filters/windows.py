@@ -37,22 +37,21 @@ def windows(items: Numbers, size: int) -> Numbers:
     return (sums[size:] - sums[:-size]) * _powers(_INVERSE, len(items) - size + 1)
 
 
-def previous(found: Numbers) -> npt.NDArray[np.int64]:
-    """Return how many places before the same window stood last, shape (n,), 0 where it is new."""
+def repeats(found: Numbers) -> tuple[int, npt.NDArray[np.int64]]:
+    """Return how often the most frequent window occurs, and how many places before each the same one stood last, shape (n,).
+
+    The first is 0 where there is no window, the second where it is new.
+    """
     order = np.argsort(found, kind="stable")
     same = found[order[1:]] == found[order[:-1]]
     steps = np.zeros(len(found), np.int64)
     steps[order[1:][same]] = (order[1:] - order[:-1])[same]
-    return steps
-
-
-def most_frequent(found: Numbers) -> int:
-    """Return how often the most frequent window occurs, 0 where there is none."""
-    return int(np.unique(found, return_counts=True)[1].max(initial=0))
+    runs = np.diff(np.flatnonzero(~np.concatenate([[False], same, [False]])))
+    return int(runs.max(initial=0)) if len(found) else 0, steps
 
 
 def longest_block(steps: npt.NDArray[np.int64], size: int) -> int:
-    """Return the length in items of the longest stretch that stood before as a whole, of the ``previous`` places of its windows."""
+    """Return the length in items of the longest stretch that stood before as a whole, by the ``repeats`` of its windows."""
     breaks = np.flatnonzero(np.diff(steps, prepend=-1, append=-1))
     lengths, starts = np.diff(breaks), breaks[:-1]
     longest = int(lengths[steps[starts] > 0].max(initial=0))
