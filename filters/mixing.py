@@ -5,13 +5,14 @@ What may stand in another script is taken out first: maths, code, quotations, wh
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
-from filters.language import script_of
-from filters.words import weights, words
+from filters.language import HAN, KANA, script_of
+from filters.words import UNSPACED, words
 
 LATIN = "LATIN"
 _EXEMPT = re.compile(
@@ -19,6 +20,8 @@ _EXEMPT = re.compile(
     r"|“[^”\n]{1,200}”|\"[^\"\n]{1,200}\"|「[^」\n]{1,200}」|『[^』\n]{1,200}』|《[^》\n]{1,200}》|[(（][^()（）\n]{1,60}[)）]"
 )
 _SENTENCE = re.compile(r"[.!?。！？\n;；]+")
+_RUN = re.compile(rf"[{UNSPACED}]+|[^\W\d_{UNSPACED}]+")
+_UNSPACED = re.compile(rf"[{UNSPACED}]")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _ENGLISH = re.compile(r"\b[a-zA-Z]+\b")
 _ABOUT_LANGUAGE = re.compile(
@@ -58,12 +61,13 @@ def mixing(text: str, question: str) -> Mixing:
     paragraphs = _has_both_paragraphs(text)
     if _ABOUT_LANGUAGE.search(question):
         return Mixing(paragraphs, 0.0, 0, 0.0)
-    bare = without_exempt(text)
-    items = [(word, _script(word)) for word in words(bare)]
-    main = _main([script for _, script in items], [word for word, _ in items])
-    switches = sum(_counts(run, main, question) for run in _foreign_runs(items, main))
-    size = sum(weights([word for word, _ in items]))
-    return Mixing(paragraphs, _other_share(bare, main_script(question)), switches, round(100 * switches / size, 4) if size else 0.0)
+    sentences = [_runs(sentence) for sentence in _SENTENCE.split(without_exempt(text))]
+    runs = [run for sentence in sentences for run in sentence]
+    main = _main(runs)
+    switches = sum(_is_switch(group, main, question) for group in _foreign(runs, main))
+    size = sum(run.size for run in runs)
+    other = _other_share(sentences, _main(_runs(without_exempt(question))))
+    return Mixing(paragraphs, other, switches, round(100 * switches / size, 4) if size else 0.0)
 
 
 def without_exempt(text: str) -> str:
@@ -71,56 +75,64 @@ def without_exempt(text: str) -> str:
     return _EXEMPT.sub(" ", " ".join(text.split("```")[::2]))
 
 
-def main_script(text: str) -> str | None:
-    """Return the script that most words of ``text`` stand in, None where none of them has letters."""
-    found = words(without_exempt(text))
-    return _main([_script(word) for word in found], found)
+class _Run(NamedTuple):
+    """A word, or the characters of an unspaced script up to the next sign."""
+
+    text: str
+    script: str
+    size: float
+    """In words."""
+
+
+def _runs(text: str) -> list[_Run]:
+    return [_run(found) for found in _RUN.findall(text)]
 
 
 @lru_cache(maxsize=65_536)
-def _script(word: str) -> str | None:
-    script = script_of(word[0])
-    return "CJK" if script in ("HAN", "KANA") else script
+def _run(text: str) -> _Run:
+    script = script_of(text[0]) or ""
+    return _Run(text, "CJK" if script in (HAN, KANA) else script, len(text) / 2 if _UNSPACED.match(text) else 1.0)
 
 
-def _main(scripts: list[str | None], found: list[str]) -> str | None:
+def _main(runs: Sequence[_Run]) -> str | None:
+    """Return the script that most words stand in, None where there are none."""
     sums = defaultdict[str, float](float)
-    for script, weight in zip(scripts, weights(found), strict=True):
-        if script:
-            sums[script] += weight
+    for run in runs:
+        sums[run.script] += run.size
     return max(sums, key=lambda script: (sums[script], script), default=None)
 
 
-def _other_share(text: str, expected: str | None) -> float:
+def _other_share(sentences: Sequence[Sequence[_Run]], expected: str | None) -> float:
     """Return the share of words in sentences whose main script is not the ``expected`` one."""
     sums = defaultdict[bool, float](float)
-    for sentence in _SENTENCE.split(text):
-        found = words(sentence)
-        main = _main([_script(word) for word in found], found)
-        if main:
-            sums[main != expected] += sum(weights(found))
-    return round(sums[True] / sum(sums.values()), 4) if expected and sums else 0.0
+    for runs in sentences:
+        sums[_main(runs) != expected] += sum(run.size for run in runs)
+    size = sum(sums.values())
+    return round(sums[True] / size, 4) if expected and size else 0.0
 
 
-def _foreign_runs(items: list[tuple[str, str | None]], main: str | None) -> Iterator[list[str]]:
-    """Yield the words of each run in another script than the main one."""
-    letters = [item for item in items if item[1]]
-    for foreign, run in groupby(letters, key=lambda item: item[1] != main):
+def _foreign(runs: Sequence[_Run], main: str | None) -> Iterator[list[str]]:
+    """Yield the words between two stretches of the main script."""
+    for foreign, group in groupby(runs, key=lambda run: run.script != main):
         if foreign:
-            yield [word for word, _ in run]
+            yield [run.text for run in group]
 
 
-def _counts(run: list[str], main: str | None, question: str) -> bool:
-    """Whether the run is a switch: no name, no term, nothing that the question says."""
-    if _script(run[0]) == LATIN:
-        return any(word in _CONNECTING for word in run) and " ".join(run) not in question
-    return main == LATIN and "".join(run) not in question
+def _is_switch(group: Sequence[str], main: str | None, question: str) -> bool:
+    """Whether the words are no name, no term, and nothing that the question says."""
+    if _run(group[0]).script == LATIN:
+        return any(word in _CONNECTING for word in group) and " ".join(group) not in question
+    return main == LATIN and "".join(group) not in question
 
 
 def _has_both_paragraphs(text: str) -> bool:
     paragraphs = [p for p in text.split("\n\n") if len(p) >= 50]
-    chinese = any((n := len(_HAN.findall(p))) >= 50 and n > 0.8 * len(p) for p in paragraphs)
-    return chinese and any(_is_english(p) for p in paragraphs)
+    return len(paragraphs) > 1 and any(map(_is_english, paragraphs)) and any(map(_is_chinese, paragraphs))
+
+
+def _is_chinese(paragraph: str) -> bool:
+    found = len(_HAN.findall(paragraph))
+    return found >= 50 and found > 0.8 * len(paragraph)
 
 
 def _is_english(paragraph: str) -> bool:

@@ -4,12 +4,9 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from filters.sequences import folded_words
-from filters.windows import characters, longest_block, most_frequent, previous, terms, windows, words_in
-from filters.words import UNSPACED
+from filters.windows import Numbers, characters, longest_block, repeats, windows
 
 _RULES = re.compile(r"([=|\-~_#*.%+])\1{2,}")
-_UNSPACED = re.compile(rf"[{UNSPACED}]")
 WINDOW = 50
 """Characters of a window (GLM-V, ``detect_repeat``)."""
 NGRAM = 8
@@ -31,24 +28,26 @@ class Repetition:
     block: float
     """Share of its characters in the longest stretch that stood before as a whole, 0-1, rounded to 4 decimals."""
     unspaced: bool
-    """Whether half of its characters are ideographs, kana or Hangul, which compress otherwise."""
+    """Whether most of its words are single ideographs, kana or Hangul syllables, which compress otherwise."""
 
 
-def repetition(text: str) -> Repetition:
-    """Return the measures of ``text``, from which lines drawn with one sign are taken out first (GLM-V)."""
+def repetition(text: str, terms: Numbers, ngram: int) -> Repetition:
+    """Return the measures of ``text``, from which lines drawn with one sign are taken out first (GLM-V).
+
+    ``terms``, shape (words,), are its words as numbers, ``ngram`` how many of them make ``NGRAM`` words.
+    """
     bare = _RULES.sub(" ", text)
-    found = windows(characters(bare), WINDOW)
+    times, steps = repeats(windows(characters(bare), WINDOW))
     data = bare.encode("utf-8", "replace")
     return Repetition(
-        window=most_frequent(found),
+        window=times,
         compression=round(len(data) / len(zlib.compress(data)), 4) if data else 0.0,
-        duplicates=_duplicates(bare),
-        block=round(longest_block(previous(found), WINDOW) / len(bare), 4) if bare else 0.0,
-        unspaced=2 * len(_UNSPACED.findall(bare)) > len(bare),
+        duplicates=_duplicates(terms, ngram),
+        block=round(longest_block(steps, WINDOW) / len(bare), 4) if bare else 0.0,
+        unspaced=ngram > NGRAM,
     )
 
 
-def _duplicates(text: str) -> float:
-    items = folded_words(text)
-    steps = previous(windows(terms(items), words_in(items, NGRAM)))
+def _duplicates(terms: Numbers, ngram: int) -> float:
+    _, steps = repeats(windows(terms, ngram))
     return round(float((steps > 0).mean()), 4) if len(steps) >= _MIN_SEQUENCES else 0.0

@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from filters.mixing import Mixing, mixing
+from filters.mixing import Mixing, mixing, without_exempt
 from filters.phrases import content, hedges, is_blind, leaks
 from filters.refusals import is_refusal
-from filters.repetition import Repetition, repetition
-from filters.sequences import folded_words
-from filters.windows import shared_share
-from filters.words import normalised
+from filters.repetition import NGRAM, Repetition, repetition
+from filters.windows import Numbers, shared_share, terms, words_in
+from filters.words import normalised, words
 from schemas import questions as q
 from schemas.batches import strings
 from schemas.exits import Rule, Verdict, judge
@@ -91,8 +90,8 @@ class ResponseStyle:
         leaves = (other >= self.wrong_language) & self.drop_wrong_language
         return judge(
             len(rows),
-            _flag("refusal", rows, lambda part: is_refusal(part.text)),
             _flag("blind", rows, lambda part: is_blind(part.text, part.question)),
+            _flag("refusal", rows, lambda part: is_refusal(part.text)),
             _flag("answer_leakage", rows, lambda part: leaks(part.text, part.question)),
             *self._echo_and_repetition(rows),
             *self._thought(thoughts),
@@ -144,8 +143,15 @@ class ResponseStyle:
 
 
 def _part(text: str, question: str) -> _Part:
-    echo = shared_share(folded_words(text), folded_words(question.replace("<image>", "")), 8)
-    return _Part(text, question, repetition(text), mixing(text, question), echo)
+    items = words(text.casefold())
+    numbers = terms(items)
+    echo = _echo(terms(words(without_exempt(text.casefold()))) if "```" in text else numbers, words(question.casefold()))
+    return _Part(text, question, repetition(text, numbers, words_in(items, NGRAM)), mixing(text, question), echo)
+
+
+def _echo(numbers: Numbers, asked: Sequence[str]) -> float:
+    """Return the share of a text's words in runs that the question has; code is left out, which a task may ask to give back."""
+    return shared_share(numbers, terms(asked), words_in(asked, NGRAM))
 
 
 def _flag(reason: str, rows: Sequence[tuple[_Part, _Part]], test: Callable[[_Part], bool]) -> Rule:

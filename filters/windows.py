@@ -4,15 +4,17 @@ A window is a polynomial over its places modulo 2**64, got for all places at onc
 number about once in 2**64 pairs, unless somebody builds them to.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from filters.words import weights
+from filters.words import UNSPACED
 
 Numbers = npt.NDArray[np.uint64]
 
+_UNSPACED = re.compile(rf"[{UNSPACED}]")
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 
@@ -35,22 +37,21 @@ def windows(items: Numbers, size: int) -> Numbers:
     return (sums[size:] - sums[:-size]) * _powers(_INVERSE, len(items) - size + 1)
 
 
-def previous(found: Numbers) -> npt.NDArray[np.int64]:
-    """Return how many places before the same window stood last, shape (n,), 0 where it is new."""
+def repeats(found: Numbers) -> tuple[int, npt.NDArray[np.int64]]:
+    """Return how often the most frequent window occurs, and how many places before each the same one stood last, shape (n,).
+
+    The first is 0 where there is no window, the second where it is new.
+    """
     order = np.argsort(found, kind="stable")
     same = found[order[1:]] == found[order[:-1]]
     steps = np.zeros(len(found), np.int64)
     steps[order[1:][same]] = (order[1:] - order[:-1])[same]
-    return steps
-
-
-def most_frequent(found: Numbers) -> int:
-    """Return how often the most frequent window occurs, 0 where there is none."""
-    return int(np.unique(found, return_counts=True)[1].max(initial=0))
+    runs = np.diff(np.flatnonzero(~np.concatenate([[False], same, [False]])))
+    return int(runs.max(initial=0)) if len(found) else 0, steps
 
 
 def longest_block(steps: npt.NDArray[np.int64], size: int) -> int:
-    """Return the length in items of the longest stretch that stood before as a whole, of the ``previous`` places of its windows."""
+    """Return the length in items of the longest stretch that stood before as a whole, by the ``repeats`` of its windows."""
     breaks = np.flatnonzero(np.diff(steps, prepend=-1, append=-1))
     lengths, starts = np.diff(breaks), breaks[:-1]
     longest = int(lengths[steps[starts] > 0].max(initial=0))
@@ -59,15 +60,14 @@ def longest_block(steps: npt.NDArray[np.int64], size: int) -> int:
 
 def words_in(items: Sequence[str], size: int) -> int:
     """Return how many of ``items`` make ``size`` words: twice as many where most are characters of an unspaced script."""
-    return size if not items or sum(weights(items)) > 0.75 * len(items) else 2 * size
+    return 2 * size if 2 * len(_UNSPACED.findall("".join(items))) > len(items) else size
 
 
-def shared_share(items: Sequence[str], other: Sequence[str], size: int) -> float:
-    """Return the share of ``items`` in runs of ``size`` words that ``other`` has too, 0-1, rounded to 4 decimals."""
-    length = words_in(other, size)
-    known = np.isin(windows(terms(items), length), windows(terms(other), length))
+def shared_share(items: Numbers, other: Numbers, length: int) -> float:
+    """Return the share of ``items`` in runs of ``length`` items that ``other`` has too, 0-1, rounded to 4 decimals."""
+    known = np.isin(windows(items, length), windows(other, length))
     covered = np.convolve(known, np.ones(length, np.int64)) > 0 if known.any() else known
-    return round(float(np.count_nonzero(covered)) / len(items), 4) if items else 0.0
+    return round(float(np.count_nonzero(covered)) / len(items), 4) if len(items) else 0.0
 
 
 def _mixed(items: Numbers) -> Numbers:
