@@ -153,7 +153,7 @@ ORDINARY = {
 EXTRA = {
     "JPEG": [segment(0xFFE0 + n, s) for n in range(16) for s in (b"", b"JFIF", b"Exif\0\0II*\0", b"ICC_PROFILE\0", b"Adobe", b"x" * 40)]
     + [segment(0xFFED, b"Photoshop 3.0\x008BIM\x03\xed"), segment(0xFFDB, b"\0" + b"q" * 63), segment(0xFFDB, b"\x10" + b"q" * 128)]
-    + [segment(0xFFC0, b"\x08\0\x29\0\x43\x01\x01\x11\0"), b"\xff", b"\0", b"\xff\xd8", b"\xff\xda", b"\xff\xfe\0\0"],
+    + [segment(0xFFC0, b"\x08\0\x33\0\x22\x01\x01\x11\0"), b"\xff", b"\0", b"\xff\xd8", b"\xff\xda", b"\xff\xfe\0\0"],
     "PNG": [chunk(name, s) for name in (b"gAMA", b"tEXt", b"zTXt", b"iTXt", b"tRNS", b"eXIf", b"iCCP", b"acTL", b"fcTL", b"IDAT", b"prIv")
             for s in (b"", b"a\0b", b"exif\0II*\0", b"exif\0\0\0\0\0x", bytes(3) + b"\2" + bytes(28))]
     + [chunk(b"IEND", b""), chunk(b"IHDR", bytes.fromhex("00000009000000090802000000")), chunk(b"tEXt", b"k\0" + b"v" * 99999), bytes(12)],
