@@ -92,7 +92,7 @@ def test_of_a_spoilt_tar_the_same_members_are_read_or_the_same_is_refused(member
 
 
 @pytest.mark.parametrize(
-    "record", [b"19 mtime=170000000\n", b"18 mtime=17000000\n\n", b"18 mtime=1700_000\n", b"18 mtime=17000000\n18 size=9\n"]
+    "record", [b"0 mtime=17\n", b"12 mtime=17000000\n", b"18 mtime=17000000\n\n", b"18 mtime=1700_000\n", b"18 mtime=17000000\n18 size=9\n"]
 )
 def test_a_record_of_times_that_is_none_is_left_to_tarfile(record: bytes) -> None:
     extended = bytearray(block_of("x", len(record), tarfile.XHDTYPE, tarfile.USTAR_FORMAT))

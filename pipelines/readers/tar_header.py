@@ -95,7 +95,7 @@ def _ordinary_member(tape: Tape, at: int) -> Member | None:
     """Read an ordinary member; of any other nothing is taken from the tape."""
     block = tape.read(BLOCK)
     found, taken = ordinary(block), block
-    if found and found[2] != _FILE and found[1] <= BLOCK:
+    if found and found[2] != _FILE:
         times, block = tape.read(BLOCK), tape.read(BLOCK)
         taken += times + block
         found = ordinary(block) if _tells_times(times, found[1]) else None
