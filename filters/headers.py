@@ -104,7 +104,7 @@ def _jpeg(data: Encoded) -> Header | None:
         if marker == _SCAN:
             return _header("JPEG", frame[1], frame[0], exif) if frame else None
         if marker in _FRAMES:
-            if frame or data[body] != 8 or data[body + 5] not in (1, 3, 4) or length != 8 + 3 * data[body + 5]:
+            if data[body] != 8 or data[body + 5] not in (1, 3, 4) or length != 8 + 3 * data[body + 5]:
                 return None
             frame = _PAIR.unpack_from(data, body + 1)
         elif marker == _EXIF_OR_XMP and data[body : body + 6] == _EXIF:

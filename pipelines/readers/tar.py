@@ -7,14 +7,15 @@ that no image is passed over in silence.
 
 import posixpath
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from io import BufferedIOBase
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
+from pipelines.readers import tar_header
 from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, MAX_WORDS_BYTES, NO_WORDS, Damage, Sample, Words, words_beside
-from pipelines.readers.tar_header import Header
+from pipelines.readers.tar_header import Member
 from pipelines.spine.storage import is_local, open_file
 from schemas.protocols import Failure
 
@@ -23,26 +24,24 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\x
 _LONGEST_HEADER = 2**20
 """Bytes of one extended header; a damaged size field would otherwise be read as one (ours)."""
 _SKIP = 2**20
-_NOTHING: Mapping[str, Any] = {}
 _MALFORMED = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
 """What ``tarfile`` raises on damaged headers; faults of the machine are ``OSError`` and pass."""
 
 
 class TarSample(NamedTuple):
-    """The members of one sample by kind (``image``, ``text``, ``record``) and, once read, their bytes."""
+    """The members of one sample by kind (``image``, ``text``, ``record``) and, where they are read, their bytes."""
 
     key: str
     start: int
     """First byte of the first header."""
-    members: Mapping[str, tarfile.TarInfo] = _NOTHING
-    data: Mapping[str, bytes] = _NOTHING
-    """Of the words; the image is kept apart."""
+    members: dict[str, Member]
+    words: dict[str, bytes]
     image: bytes | memoryview = b""
 
     @property
     def end(self) -> int:
         """The byte behind the last member."""
-        return max(m.offset_data + (m.size if _is_plain(m) else 0) for m in self.members.values())
+        return max(member.end for member in self.members.values())
 
     @property
     def image_bytes(self) -> int:
@@ -83,7 +82,7 @@ class _Tape:
     def __init__(self, file: BinaryIO, start: int, end: int, *, seekable: bool, image_bytes: int = 0) -> None:
         self.end = end
         self._room = np.empty(min(image_bytes, MAX_FILE_BYTES), np.uint8).data
-        self.header = self.beginning = b""
+        self.header = self.beginning = self._again = b""
         self._file, self._at, self._seekable = cast(BufferedIOBase, file), start, seekable
 
     def tell(self) -> int:
@@ -95,7 +94,7 @@ class _Tape:
         offset = min(offset, self.end)
         if self._seekable and offset != self._at:
             self._file.seek(offset)
-            self._at = offset
+            self._at, self._again = offset, b""
         while self._at < offset and self.take(min(_SKIP, offset - self._at)):
             pass
 
@@ -107,15 +106,24 @@ class _Tape:
         self.beginning = self.beginning or self.header
         return self.header
 
+    def put_back(self, data: bytes) -> None:
+        """Let ``data``, which was just read, be read again."""
+        self._again, self._at = data + self._again, self._at - len(data)
+
     def take(self, size: int) -> bytes:
         """Return ``size`` bytes of data, fewer at the end of the range."""
-        data = self._file.read(min(size, self.end - self._at))
+        size = min(size, self.end - self._at)
+        if self._again:
+            again, self._again = self._again[:size], self._again[size:]
+            data = again + self._file.read(size - len(again))
+        else:
+            data = self._file.read(size)
         self._at += len(data)
         return data
 
     def take_image(self, size: int) -> bytes | memoryview:
         """Return ``size`` bytes of data behind those of the image before, while there is room for them."""
-        if size > len(self._room):
+        if size > len(self._room) or self._again:
             return self.take(size)
         read = self._file.readinto(self._room[: min(size, self.end - self._at)])
         image, self._room = self._room[:read], self._room[read:]
@@ -125,7 +133,7 @@ class _Tape:
 
 def _samples(tape: _Tape, *, whole: bool) -> Iterator[TarSample | Damage]:
     """Group members into samples; of the one that damage cuts, what has an image goes on. With ``whole`` no data is read."""
-    sample = TarSample("", 0)
+    sample = TarSample("", 0, {}, {})
     for member in _members(tape, whole=whole):
         if isinstance(member, Damage):
             if "image" in sample.members:
@@ -140,37 +148,33 @@ def _samples(tape: _Tape, *, whole: bool) -> Iterator[TarSample | Damage]:
                 yield sample
             sample = TarSample(key, member.offset, {}, {})
         if kind is not None:
-            sample = _with(sample, kind, member, None if whole or not _is_readable(member, kind) else tape)
+            sample.members[kind] = member
+            if whole or not _is_readable(member, kind):
+                continue
+            if kind == "image":
+                sample = sample._replace(image=tape.take_image(member.size))
+            else:
+                sample.words[kind] = tape.take(member.size)
     if _is_sample(sample):
         yield sample
 
 
-def _with(sample: TarSample, kind: str, member: tarfile.TarInfo, tape: _Tape | None) -> TarSample:
-    """Return ``sample`` with one more member, whose data is read where there is a ``tape``."""
-    members = {**sample.members, kind: member}
-    if tape is None:
-        return TarSample(sample.key, sample.start, members, sample.data, sample.image)
-    if kind == "image":
-        return TarSample(sample.key, sample.start, members, sample.data, tape.take_image(member.size))
-    return TarSample(sample.key, sample.start, members, {**sample.data, kind: tape.take(member.size)}, sample.image)
-
-
-def _members(tape: _Tape, *, whole: bool) -> Iterator[tarfile.TarInfo | Damage]:
+def _members(tape: _Tape, *, whole: bool) -> Iterator[Member | Damage]:
     """Yield the members of a tar, then the damage: ``tarfile`` itself ends in silence at a header that it cannot read."""
     at = tape.tell()
     try:
-        archive = tarfile.TarFile(fileobj=cast(IO[bytes], tape), tarinfo=Header, encoding="utf-8", errors="backslashreplace")
-        while (member := archive.next()) is not None:
-            if member.size < 0 or (_is_plain(member) and member.offset_data + member.size > tape.end):
+        for member, following in tar_header.members(tape):
+            if member.size < 0 or (member.is_plain and member.end > tape.end):
                 wanted = f"{member.size} bytes from byte {member.offset_data} on"
                 yield Damage(member.offset, f"{member.name!r} should hold {wanted}, but the file ends at byte {tape.end}")
                 return
-            at = archive.offset
-            archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  a tar of a million files would keep every header
+            at = following
             yield member
             if not whole and at >= tape.end:
                 return
-            tape.seek(at)  # else ``tarfile`` reads the byte before, to see that it is there
+            tape.seek(at)
+            if tape.tell() < at:
+                raise tarfile.ReadError("unexpected end of data")
     except _MALFORMED as error:
         yield Damage(min(at, tape.end), f"no readable tar header ({error})")
         return
@@ -190,11 +194,11 @@ def _trouble_at_end(tape: _Tape) -> str | None:
     return None
 
 
-def _key_and_kind(member: tarfile.TarInfo, begun: str) -> tuple[str | None, str | None]:
+def _key_and_kind(member: Member, begun: str) -> tuple[str | None, str | None]:
     """Return the key of the sample that ``member`` belongs to and what it is there, given the key of the sample begun."""
     folder, slash, base = member.name.rpartition("/")
     stem, dot, suffix = base.partition(".")
-    if not stem or not dot or member.isdir():
+    if not stem or not dot or member.is_folder:
         return None, None
     folder = (folder.rstrip("/") or folder) + slash
     if "." in suffix and folder + stem != begun:
@@ -207,12 +211,8 @@ def _is_sample(found: TarSample) -> bool:
     return "image" in found.members or (bool(found.members) and "." not in posixpath.basename(found.key))
 
 
-def _is_plain(member: tarfile.TarInfo) -> bool:
-    return member.isreg() and not member.issparse()
-
-
-def _is_readable(member: tarfile.TarInfo, kind: str) -> bool:
-    return _is_plain(member) and member.size <= (MAX_FILE_BYTES if kind == "image" else MAX_WORDS_BYTES)
+def _is_readable(member: Member, kind: str) -> bool:
+    return member.is_plain and member.size <= (MAX_FILE_BYTES if kind == "image" else MAX_WORDS_BYTES)
 
 
 def _sample(path: str, found: TarSample) -> Sample:
@@ -236,7 +236,7 @@ def _failure(path: str, found: TarSample) -> Failure | None:
     if image is None:
         names = [member.name for member in found.members.values()]
         return Failure("no_image", f"{path}: expected an image beside {names}, found no member with an image's extension")
-    if not _is_plain(image):
+    if not image.is_plain:
         return Failure("unreadable_file", f"{path}: {image.name} is a link or a sparse file; write the tar with the files themselves")
     if image.size == 0:
         return Failure("empty_file", f"{path}: {image.name} holds 0 bytes")
@@ -247,9 +247,9 @@ def _failure(path: str, found: TarSample) -> Failure | None:
 
 def _words(found: TarSample) -> Words | Failure:
     for kind in ("text", "record"):
-        if kind in found.members and kind not in found.data:
+        if kind in found.members and kind not in found.words:
             return Failure("bad_metadata", f"{found.members[kind].name} is a link, a sparse file, or larger than {MAX_WORDS_BYTES} bytes")
-    text, record = ((found.members[kind].name, found.data[kind]) if kind in found.data else None for kind in ("text", "record"))
+    text, record = ((found.members[kind].name, found.words[kind]) if kind in found.words else None for kind in ("text", "record"))
     return words_beside(text, record)
 
 
