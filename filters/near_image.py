@@ -58,7 +58,8 @@ class NearImage:
     intact_blocks: int = 2
     """Blocks that make a key."""
     min_cosine: float | None = None
-    """Cosine that two embeddings must reach, where both rows have one; null asks none. It belongs to the embedder: measure it."""
+    """Cosine that two embeddings must reach, where both rows have one; null asks none. It belongs to the
+    embedder: ``python -m jobs.calibrate_copies`` measures it."""
 
     def __post_init__(self) -> None:
         """Refuse what no pair or every pair would satisfy, and more keys than a shuffle bears."""

@@ -70,7 +70,7 @@ def read(run: Run, labels: Iterable[str]) -> list[Planted]:
 
     Raises ``ValueError`` where labels and ledger are not of the same samples.
     """
-    told = {(label["shard"], label["key"]): label for label in map(json.loads, labels)}
+    told = {(label["shard"], label["key"]): label for label in (_label(number, line) for number, line in enumerate(labels, 1))}
     rows = {_name(row): row for part in run.scan("ledger", [f.name for f in NAMED]) for row in part.batch.to_pylist()}
     other = sorted(told.keys() ^ rows.keys()) or [n for n, row in rows.items() if row[HASH] not in (None, told[n][HASH])]
     if other:
@@ -78,6 +78,16 @@ def read(run: Run, labels: Iterable[str]) -> list[Planted]:
             f"expected the labels of the pool that the run read, found {len(other)} samples in one alone, such as {'/'.join(other[0])}"
         )
     return [_planted(label, rows[name]) for name, label in told.items()]
+
+
+def _label(number: int, line: str) -> Mapping[str, Any]:
+    try:
+        label = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number} of the labels: expected a JSON object, found {line[:80]!r}; give OUT.labels.jsonl") from error
+    if not isinstance(label, dict) or ({"shard", "key", "planted", "reason", "cluster", HASH} - label.keys()):
+        raise ValueError(f"line {number} of the labels: expected an object with shard, key and what was planted, found {line[:80]!r}")
+    return label
 
 
 def _name(row: Mapping[str, Any]) -> tuple[str, str]:

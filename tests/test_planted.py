@@ -154,3 +154,12 @@ def test_labels_of_another_pool_are_refused(tmp_path: Path, capsys: pytest.Captu
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert planted.main([str(tmp_path), str(tmp_path / "labels.jsonl")]) == 1
     assert "manifest.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["input: {corpus: x}", "", "[1, 2]", '{"shard": "pool.tar", "key": "000"}'])
+def test_a_file_that_holds_no_labels_is_told_by_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str):
+    run, labels = lay(tmp_path)
+    first, *_ = labels.read_text().splitlines()
+    labels.write_text(f"{first}\n{line}\n\n")
+    assert planted.main([str(run), str(labels)]) == 1
+    assert capsys.readouterr().err.startswith("error: line 2 of the labels: expected a")
