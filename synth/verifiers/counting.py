@@ -51,7 +51,7 @@ class CountingVerifier:
 
 
 def count(text: str) -> Decimal | None:
-    """Return the one number that ``text`` says, with a noun and a few words around it at most; None where it says none, a fraction, or more."""
+    """Return the one number that ``text`` says among a noun and a few words; None where it says none, a fraction, or more."""
     if len(text) > LONGEST or "/" in text:
         return None
     said = phrase(text)

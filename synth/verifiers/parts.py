@@ -8,6 +8,8 @@ from synth.verifiers.numerals import numeral
 from synth.verifiers.reward import DIFFERENT, EQUAL, UNDECIDED, Reward
 
 LIST = "list"
+LONGEST = 10_000
+"""Characters of a list; a longer truth is a text (ours)."""
 MOST_PARTS = 64
 """Parts of a list that is compared (ours)."""
 
@@ -35,6 +37,8 @@ def is_bracketed(text: str) -> bool:
 
 def is_list(truth: str) -> bool:
     """Tell whether ``truth`` is a list for certain: in square brackets, or two numbers and more."""
+    if len(truth) > LONGEST:
+        return False
     return is_bracketed(truth) or (len(parts := parts_of(truth)) > 1 and all(numeral(part) for part in parts))
 
 
