@@ -84,7 +84,7 @@ def listed(question: str) -> tuple[str, ...]:
     asked = unicodedata.normalize("NFKC", question[-LAST_QUESTION:])
     marks = list(_OPTION.finditer(asked))
     texts: list[str] = []
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+    for mark, following in zip(marks, [*marks, None][1:], strict=True):
         if mark.group(1) == ascii_uppercase[len(texts)]:
             texts.append(asked[mark.end() : following.start() if following else None].strip(_STOPS))
     return tuple(texts) if len(texts) > 1 else ()

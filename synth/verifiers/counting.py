@@ -19,6 +19,7 @@ _BEFORE = re.compile(
     r"|a total of|in total,?|exactly) "
 )
 _HAN_BEFORE = re.compile(r"(?:(?:图片?|画面|照片|图像)(?:中|里|上)?|这里|答案是?|总共|一共|共计?|总计|合计|有|是|:|,)+")
+_INEXACT = re.compile(r"[/~≈]|约|\b(?:about|approximately|around|roughly)\b", re.I)
 _NONE = re.compile(r"(?:none|zero|nothing|no [a-z]+(?: [a-z]+){0,3}|没有[\u4e00-\u9fff]{0,6}|无)")
 _NOUN = re.compile(
     r"(?!(?:and|or|plus|minus|to|percent|per|th|st|nd|rd)\b)(?:[a-z]+(?: (?!(?:and|or|plus|minus|but)\b)[a-z]+){0,7})|[\u4e00-\u9fff]{1,12}"
@@ -51,8 +52,8 @@ class CountingVerifier:
 
 
 def count(text: str) -> Decimal | None:
-    """Return the one number that ``text`` says among a noun and a few words; None where it says none, a fraction, or more."""
-    if len(text) > LONGEST or "/" in text:
+    """Return the one number that ``text`` says among a noun and a few words; None where it says none, a fraction, about one, or more."""
+    if len(text) > LONGEST or _INEXACT.search(text):
         return None
     said = phrase(text)
     if _NONE.fullmatch(said) and not has_number(said.removeprefix("zero")):

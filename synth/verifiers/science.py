@@ -15,6 +15,7 @@ from synth.verifiers.typography import flat
 from synth.verifiers.units import unit
 
 _ARROWS = re.compile(r"<?[-=]{1,4}>|\\x?(?:rightarrow|longrightarrow|to|rightleftharpoons)\b")
+_LETTER = re.compile("[A-H]")
 _WORDS = re.compile(r"[A-Za-z]{5,}|[^\x00-\x7f\u0370-\u03ff√·×−]")
 _FUNCTIONS = re.compile(r"\\[A-Za-z]+|\b(?:sin|cos|tan|cot|ln|log|exp|sqrt|pi|frac)\b")
 
@@ -64,7 +65,12 @@ class ScienceVerifier:
         )
 
     def _mixed(self, answer: str, truth: str) -> Reward | None:
-        """Return why the two cannot be one: a formula and a number, a formula in other letter case, a quantity and words without number."""
+        """Return why the two cannot be one.
+
+        They are two letters, a formula and a number, a formula in other letter case, or a quantity and words without number.
+        """
+        if _LETTER.fullmatch(answer.strip()) and _LETTER.fullmatch(truth.strip()) and answer.strip() != truth.strip():
+            return Reward(0.0, DIFFERENT, "letter")
         one, other = (quantity(text) for text in (answer, truth))
         if (one and not one.unit_text and is_formula(truth)) or (other and not other.unit_text and is_formula(answer)):
             return Reward(0.0, DIFFERENT, FORMULA)
