@@ -10,7 +10,6 @@ from synth.verl_reward import compute_score
 from tests import reasoning
 from tests.scripted_server import ScriptedServer
 
-
 CHOICE = {"verifier": "choice", "verifier_args": '{"choices": ["x", "y"]}'}
 
 
