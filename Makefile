@@ -68,6 +68,7 @@ bench: env
 	$(BIN)/python -m benchmarks.clip --samples 64
 	$(BIN)/python -m benchmarks.near_text --texts 5000 --rounds 3
 	$(BIN)/python -m benchmarks.shuffles --rounds 3
+	$(BIN)/python -m benchmarks.curriculum
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md
