@@ -24,6 +24,8 @@ Ints = npt.NDArray[np.int64]
 BUDGET = 100_000
 POINTS = 100
 """Places along the budget at which the curves are read off."""
+HEADER = """| sampling | score at half | score | over uniform at half | over uniform | useful rollouts | updates | ahead from, thousands |
+|---|---|---|---|---|---|---|---|"""
 SAMPLINGS: dict[str, Sampling] = {
     "uniform": uniform,
     "DAPO": dapo,
@@ -59,7 +61,7 @@ def run(learner: Learner, sampling: Sampling, seed: int, budget: int) -> Run:
         useful += ROLLOUTS * int(((made.correct > 0) & (made.correct < ROLLOUTS)).sum())
         skill = update(learner, world, skill, made.trained, made.correct / ROLLOUTS, GROUPS)
         scores.append((spent, held_out(world, skill)))
-    return Run(_read_off(scores, budget), useful / spent, updates)
+    return Run(_read_off(scores, budget), useful / max(spent, 1), updates)
 
 
 def _read_off(scores: Sequence[tuple[int, float]], budget: int) -> Floats:
@@ -76,12 +78,18 @@ def interval(values: Floats) -> tuple[Floats, Floats, Floats]:
     return values.mean(axis=0), low, high
 
 
-def row(name: str, runs: Sequence[Run], baseline: Sequence[Run]) -> str:
-    """Return a line of the table: score at half and at all of the budget, its distance from uniform on the same seed, useful rollouts."""
+def row(name: str, runs: Sequence[Run], baseline: Sequence[Run], budget: int) -> str:
+    """Return a line of the table.
+
+    Score at half and at all of the budget, the distance of both from uniform on the same seeds, useful rollouts, updates, and the
+    thousands of rollouts from which on the mean score stays above uniform's.
+    """
     curves, plain = np.array([r.curve for r in runs]), np.array([r.curve for r in baseline])
     cells = [_cell(values) for values in (curves[:, POINTS // 2], curves[:, -1], (curves - plain)[:, POINTS // 2], (curves - plain)[:, -1])]
     useful = _cell(np.array([r.useful for r in runs]))
-    return f"| {name} | {' | '.join(cells)} | {useful} | {np.mean([r.updates for r in runs]):.0f} |"
+    behind = np.flatnonzero((curves - plain).mean(axis=0) <= 0)
+    ahead = "never" if behind[-1] == POINTS else f"{(behind[-1] + 1) * budget / POINTS / 1000:.0f}"
+    return f"| {name} | {' | '.join(cells)} | {useful} | {np.mean([r.updates for r in runs]):.0f} | {ahead} |"
 
 
 def _cell(values: Floats) -> str:
@@ -112,9 +120,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for learner in LEARNERS:
         of_it = {name: [run(learner, how, seed, options.budget) for seed in range(options.seeds)] for name, how in SAMPLINGS.items()}
         found[learner.name] = of_it
-        print(f"\n{learner.name}\n\n| sampling | score at half | score | over uniform at half | over uniform | useful rollouts | updates |")
-        print("|---|---|---|---|---|---|---|")
-        print("\n".join(row(name, runs, of_it["uniform"]) for name, runs in of_it.items()))
+        print(f"\n{learner.name}\n\n{HEADER}")
+        print("\n".join(row(name, runs, of_it["uniform"], options.budget) for name, runs in of_it.items()))
     print(f"\n{options.seeds} seeds, {options.budget:,} rollouts each: {time.process_time() - began:.0f} CPU-seconds")
     if options.figure:
         options.figure.write_text(drawn(found, options.budget), encoding="utf-8")

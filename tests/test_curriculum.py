@@ -250,6 +250,13 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path: Path):
         save(state, path)
         state = load(path)
     assert dumps(state) == dumps(whole) == path.read_bytes()
+    assert state.expansion == whole.expansion  # to the last bit, which a file that rounds would hide on both sides
+    for one, other in (
+        (state.tier_n, whole.tier_n),
+        (state.tier_correct, whole.tier_correct),
+        (state.prompts.correct, whole.prompts.correct),
+    ):
+        assert (one == other).all()
     assert [p.name for p in tmp_path.iterdir()] == ["curriculum.json"]
 
 
