@@ -8,8 +8,9 @@ that no image is passed over in silence.
 import posixpath
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BufferedIOBase
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -28,7 +29,8 @@ _MALFORMED = (tarfile.TarError, ValueError, IndexError, OverflowError, Recursion
 """What ``tarfile`` raises on damaged headers; faults of the machine are ``OSError`` and pass."""
 
 
-class TarSample(NamedTuple):
+@dataclass(slots=True)
+class TarSample:
     """The members of one sample by kind (``image``, ``text``, ``record``) and, where they are read, their bytes."""
 
     key: str
@@ -152,7 +154,7 @@ def _samples(tape: _Tape, *, whole: bool) -> Iterator[TarSample | Damage]:
             if whole or not _is_readable(member, kind):
                 continue
             if kind == "image":
-                sample = sample._replace(image=tape.take_image(member.size))
+                sample.image = tape.take_image(member.size)
             else:
                 sample.words[kind] = tape.take(member.size)
     if _is_sample(sample):
