@@ -13,6 +13,7 @@ from io import BufferedIOBase
 from typing import BinaryIO, cast
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.readers import tar_header
 from pipelines.readers.samples import IMAGE_SUFFIXES, MAX_FILE_BYTES, MAX_WORDS_BYTES, NO_WORDS, Damage, Sample, Words, words_beside
@@ -83,7 +84,8 @@ class _Tape:
 
     def __init__(self, file: BinaryIO, start: int, end: int, *, seekable: bool, image_bytes: int = 0) -> None:
         self.end = end
-        self._room = np.empty(min(image_bytes, MAX_FILE_BYTES), np.uint8).data
+        room = pa.allocate_buffer(min(image_bytes, MAX_FILE_BYTES))  # Arrow keeps what is freed: a third of the reading went into new pages
+        self._room = np.frombuffer(room, np.uint8).data
         self.header = self.beginning = self._again = b""
         self._file, self._at, self._seekable = cast(BufferedIOBase, file), start, seekable
 
