@@ -102,10 +102,16 @@ def columns_of(samples: Sequence[Sample], corpus: str, source_license: str) -> d
         "url": [found.url for found in words],
         "image": image_column(images, [sample.name for sample in samples]),
         "alt_text": [found.alt_text for found in words],
-        **{about.name: [sample.carried.get(about.name) for sample in samples] for about in CARRIED},
+        **{about.name: _carried(samples, about) for about in CARRIED},
         "reason": [failure and failure.reason for failure in failures],
         "error": [failure and failure.error for failure in failures],
     }
+
+
+def _carried(samples: Sequence[Sample], about: pa.Field) -> pa.Array | list[Any]:
+    if not any(sample.carried for sample in samples):
+        return pa.nulls(len(samples), about.type)
+    return [sample.carried.get(about.name) for sample in samples]
 
 
 def identity(image: bytes | memoryview, corpus: str) -> tuple[str, str]:
