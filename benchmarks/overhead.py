@@ -58,7 +58,7 @@ def pipeline(path: Path, scratch: Path) -> int:
     graph_ = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     graph.build(graph_, plan, NullCaptioner())
     graph_.run().wait_until_finish()
-    manifest = read_manifest(plan.run)
+    manifest = read_manifest(plan.at.run)
     assert manifest is not None
     return int(manifest["exits"]["kept"])
 

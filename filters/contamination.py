@@ -9,6 +9,7 @@ any of these holds, and each is a reason of its own:
 - ``benchmark_embedding``: a picture whose embedding is as near, where the job has an embedder.
 """
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -170,6 +171,4 @@ def _runs(words: Sequence[str], size: int) -> Iterator[tuple[int, str]]:
 
 def hash_of(span: str) -> int:
     """Return 64 bits of a run of words, the same in every worker."""
-    import hashlib
-
     return int.from_bytes(hashlib.blake2b(span.encode(), digest_size=8).digest(), "little")

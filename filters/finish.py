@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from filters.words import where
 from schemas.exits import Rule
+from schemas.protocols import CUT
 
 WHOLE = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
 """What servers say of an answer that the model ended itself: OpenAI and vLLM, TGI, Anthropic's API and gateways to it."""
-CUT = ("length", "max_tokens")
-"""What they say of one that ran into the limit."""
 
 
 def finish_rules(reasons: Sequence[str], whole: Sequence[str] = WHOLE) -> list[Rule]:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from schemas.weights import path_of
 from synth.answers import AnswerStore
-from synth.captioner import EMBEDDED
+from synth.chat import EMBEDDED
+from synth.endpoint import Served
 from synth.judge import JudgeSpec
 from synth.models.embedded import serve
 from synth.verifiers.judge import JudgeRefused
@@ -32,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     rows = [json.loads(line) for line in options.pairs.read_text(encoding="utf-8").splitlines()][: options.limit]
     with ExitStack() as stack:
-        spec = JudgeSpec(endpoint=options.endpoint, weights=options.weights, model=options.model)
-        if options.endpoint == EMBEDDED:
-            spec = spec.served_at(stack.enter_context(serve(path_of(options.weights))))
+        served = Served(endpoint=options.endpoint, weights=options.weights, model=options.model)
+        if served.is_embedded:
+            served = served.at(stack.enter_context(serve(path_of(options.weights))))
+        spec = JudgeSpec(served)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         judge = spec.resolved().load(AnswerStore(folder, spec.digest))
         stack.callback(judge.close)

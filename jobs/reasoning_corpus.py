@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 
 from jobs.demo_corpus import put_files
 from jobs.exam import charts, geometry, planted, screens, shapes, vqa, written
-from jobs.exam.item import EN, MARKER, ZH, Generator, Item
+from jobs.exam.item import EN, ZH, Generator, Item
 from jobs.exam.row import SCHEMA, Row, described, turns_of
 from schemas.exits import EnvironmentFault
+from schemas.questions import MARKER
 from schemas.weights import cache_dir, path_of
 
 CORPUS = "reasoning-corpus"

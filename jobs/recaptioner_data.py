@@ -25,13 +25,12 @@ from pipelines.spine.shards import ROW_GROUP_BYTES
 from schemas import columns as c
 from schemas.batches import draw, from_rows
 from schemas.exits import DROPPED, KEPT, EnvironmentFault
+from schemas.questions import MARKER
 from schemas.records import LEDGER, RECAPTIONER_DATA, SCHEMA_VERSION, with_features
 from synth.captioner import CaptionerSpec
 from synth.evidence import in_words
 from synth.prompt import Prompt
 
-MARKER = "<image>"
-"""What stands in a turn for an image (LLaMA-Factory, verl)."""
 ROWS = 256
 """Rows whose images are fetched in one go (ours)."""
 SOURCE = (c.SOURCE_PATH.name, c.SOURCE_MEMBER.name, c.SOURCE_OFFSET.name, c.SOURCE_BYTES.name)

@@ -82,7 +82,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     extra = set(batch.schema.names) - set(schema.names)
     if extra:
         raise ValueError(f"batch carries columns that the schema lacks: {sorted(extra)}; drop them where they end")
-    arrays = [batch.column(f.name).cast(f.type) if f.name in batch.schema.names else pa.nulls(len(batch), f.type) for f in schema]
+    arrays = [column_or_nulls(batch, field) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema.with_metadata(batch.schema.metadata))
 
 
@@ -97,12 +97,22 @@ def take_rows(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> pa.RecordBa
     return batch if bool(mask.all()) else batch.filter(pa.array(mask))
 
 
+def is_equal(batch: pa.RecordBatch, name: str, value: str) -> npt.NDArray[np.bool_]:
+    """Return in which rows the column ``name`` is ``value``, shape (n,); null never is."""
+    return np.array([found == value for found in batch.column(name).to_pylist()], np.bool_)
+
+
 def scatter(values: pa.Array, mask: npt.NDArray[np.bool_]) -> pa.Array:
     """Spread ``values`` (one for each true place of ``mask``) over ``len(mask)`` rows, null elsewhere."""
     if bool(mask.all()):
         return values
     places = np.cumsum(mask) - 1
     return values.take(pa.array(places, pa.int64(), mask=~mask))
+
+
+def column_or_nulls(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    """Return the column as ``field`` types it, null throughout where the batch has none of that name."""
+    return batch.column(field.name).cast(field.type) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
 
 
 def numbers(array: pa.Array) -> npt.NDArray[np.float64]:

@@ -19,6 +19,10 @@ Pixels = npt.NDArray[np.uint8]
 """One decoded image, shape (height, width, 3), uint8 RGB."""
 
 
+CUT = ("length", "max_tokens")
+"""Finish reasons of an answer that ran into its limit, casefolded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a served model answered to one request."""
@@ -30,6 +34,11 @@ class Answer:
     seconds: float
     reasoning: str = ""
     """What the server put apart from the text as its reasoning, where it does that."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether the answer ran into its limit."""
+        return self.finish_reason.casefold() in CUT
 
 
 @dataclass(frozen=True, slots=True)

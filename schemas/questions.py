@@ -6,12 +6,16 @@ from schemas import columns as c
 from schemas.columns import column
 from schemas.records import EXITS, SOURCE, TWINS
 
+MARKER = "<image>"
+"""Stands in a turn for the next of the question's images (verl, LLaMA-Factory)."""
+
 PASS_TYPE = pa.struct(
     [
         pa.field("model", pa.string()),
         pa.field("n", pa.int32()),
         pa.field("correct", pa.int32()),
         pa.field("truncated", pa.int32()),
+        pa.field("failed", pa.int32()),
         pa.field("tokens_mean", pa.float32()),
         pa.field("tokens_p95", pa.float32()),
     ]
@@ -67,7 +71,9 @@ REWARDED_BY = column("rewarded_by", pa.string(), "the rule that decided: `exact`
 VERIFIER = column("verifier", pa.string(), "verifier and version that judged, such as `chart-1`")
 
 # Difficulty.
-PASSES = column("passes", pa.list_(PASS_TYPE), "for each model its rollouts, those that passed, those cut off, and their tokens")
+PASSES = column(
+    "passes", pa.list_(PASS_TYPE), "for each model its rollouts, those that passed, those cut off or without a verdict, and their tokens"
+)
 PASS_RATE = column("pass_rate", pa.float32(), "share of the rollouts of all models that passed", unit="0-1", source="paper 5.1")
 PASS_LOW = column("pass_low", pa.float32(), "lower end of the 95 % Wilson interval of `pass_rate`", unit="0-1", source="Wilson 1927")
 PASS_HIGH = column("pass_high", pa.float32(), "upper end of the 95 % Wilson interval of `pass_rate`", unit="0-1", source="Wilson 1927")

@@ -11,13 +11,10 @@ from typing import Any, ClassVar
 from schemas.protocols import Answer, CaptionTask, Failure
 from schemas.weights import entry_of
 from synth.answers import AnswerStore
-from synth.chat import ChatClient, ChatSpec
+from synth.chat import EMBEDDED, ChatClient, ChatSpec
 from synth.completion import Turn
 from synth.prompt import Prompt, load_prompt
 from synth.served import ask_stored, check_served, served_model
-
-EMBEDDED = "embedded"
-"""Endpoint of a model that the launcher serves beside the pipeline; for local runners only."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ from synth.in_flight import InFlight
 
 T = TypeVar("T")
 
+EMBEDDED = "embedded"
+"""Endpoint of a model that the launcher serves beside the pipeline; for local runners only."""
+
 CHECK_SECONDS = 10.0
 """Seconds after which a server that does not answer counts as dead when a run starts (ours)."""
 MAX_PAUSE = 30.0

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-MARKER = "<image>"
-"""Stands in a turn for the next image (verl, LLaMA-Factory)."""
+from schemas.questions import MARKER
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from schemas import columns as c
 from schemas import questions as q
+from schemas.protocols import CUT
 from synth.pass_rate import Passes, count, merged, tier_of, wilson
-
-LENGTH = ("length", "max_tokens")
 
 
 def passes_of(rollouts: Sequence[Mapping[str, Any]], bar: float) -> list[Passes]:
@@ -46,7 +45,7 @@ def columns_of(
 
 
 def _of_model(model: str, rows: Sequence[Mapping[str, Any]], bar: float) -> Passes:
-    cut = [(row[c.FINISH_REASON.name] or "").casefold() in LENGTH for row in rows]
+    cut = [(row[c.FINISH_REASON.name] or "").casefold() in CUT for row in rows]
     return count(model, [_reward(row) for row in rows], cut, bar)
 
 
@@ -63,6 +62,7 @@ def _row(passes: Passes, tokens: Sequence[int]) -> dict[str, Any]:
         "n": passes.n,
         "correct": passes.correct,
         "truncated": passes.truncated,
+        "failed": passes.failed,
         "tokens_mean": round(float(lengths.mean()), 1),
         "tokens_p95": round(float(np.quantile(lengths, 0.95)), 1),
     }

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from schemas.exits import EnvironmentFault
 from schemas.weights import entry_of
-from synth.captioner import EMBEDDED
-from synth.chat import ChatSpec
+from synth.chat import EMBEDDED, ChatSpec
+from synth.served import served_model
 
 
 @dataclass(frozen=True)
@@ -83,15 +82,11 @@ class Served:
     def resolved(self, role: str) -> "Served":
         """Return the model with the name that its endpoint lists it by, where the job names none.
 
-        Raises ``EnvironmentFault`` where the endpoint does not answer within 10 seconds, or serves several.
+        Raises ``EnvironmentFault`` as ``served_model`` does.
         """
-        if self.is_embedded or self.model:
+        if self.is_embedded:
             return self
-        with self.chat(role, temperature=0.0, top_p=1.0, max_tokens=1, seed=0).load() as client:
-            found = client.models()
-        if len(found) != 1:
-            raise EnvironmentFault(f"{self.endpoint} serves {found}, and the job names none of them: --set {role}.served.model=NAME")
-        return replace(self, model=found[0])
+        return replace(self, model=served_model(self.chat(role, temperature=0.0, top_p=1.0, max_tokens=1, seed=0), self.model))
 
     def at(self, endpoint: str) -> "Served":
         """Return the embedded model at the address where it is served, one request at a time; its identity stays that of its weights."""

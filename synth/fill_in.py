@@ -75,10 +75,14 @@ class RewriterSpec:
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def resolved(self) -> "RewriterSpec":
-        """Return the spec with the name of the model that its endpoint serves; raises ``EnvironmentFault`` where it does not answer."""
+        """Return the spec with the name of the model that its endpoint serves.
+
+        Raises ``EnvironmentFault`` where it does not answer, ``ValueError`` for a prompt that is none.
+        """
+        _ = self.template
         return replace(self, served=self.served.resolved(self.role))
 
-    def check(self) -> None:
+    def check(self, *, image: bool = False) -> None:  # noqa: ARG002  a rewriter is shown words alone
         """Raise ``EnvironmentFault`` unless the server answers within 10 seconds and has room for a question."""
         check_served(self.chat)
 

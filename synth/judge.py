@@ -6,20 +6,18 @@ It is shown the question and the two short texts, never the response around them
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from schemas.protocols import Answer, Failure
-from schemas.weights import entry_of
 from synth.answers import AnswerStore
-from synth.captioner import EMBEDDED
 from synth.chat import ChatClient, ChatSpec
 from synth.completion import Turn
+from synth.endpoint import Served
 from synth.prompt import JUDGE, Prompt, load_prompt
-from synth.served import ask_stored, check_served, served_model
+from synth.served import ask_stored, check_served
 from synth.verifiers.gate import gate
 from synth.verifiers.judge import QUESTION_CHARACTERS, RESPONSE_FORMAT, Tally, canaries, quoted, read_verdict, settled
 from synth.verifiers.reward import Reward, Task
@@ -31,14 +29,9 @@ class JudgeSpec:
 
     version: ClassVar[int] = 1
 
-    endpoint: str = EMBEDDED
-    """``http://HOST:8000/v1`` of an OpenAI-compatible server, or ``embedded``: this machine serves ``weights`` while the job runs."""
-    weights: str = "qwen"
-    """What the embedded server serves, by its name in ``schemas.weights``."""
-    model: str = ""
-    """Name that the server knows the model by; empty takes the one model that it lists."""
-    revision: str = ""
-    """Revision of the model: the server does not tell, and another one gives other verdicts."""
+    served: Served = field(default_factory=Served)
+    role: str = "judge"
+    """Section of the job that this model stands in: what messages tell to set."""
     prompt: str = "judge_en"
     """Name of a packaged prompt, or path of a file that ends in ``.md``."""
     prompt_zh: str = "judge_zh"
@@ -51,23 +44,8 @@ class JudgeSpec:
     """Share of the canaries that may pass before the judge is refused (ours)."""
     max_tokens: int = 200
     """Tokens of a verdict at most (ours: a few words of reason)."""
-    temperature: float = 0.0
     seed: int = 0
     """Seed of the server's sampling, and of the draw of canaries."""
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
-    """Further fields of each request, such as ``chat_template_kwargs: {enable_thinking: false}``."""
-    max_in_flight: int = 32
-    """Requests in flight at most, over all workers (ours)."""
-    timeout_seconds: float = 120.0
-    """Seconds for one attempt (ours)."""
-    retries: int = 4
-    """Attempts after the first (ours)."""
-    backoff_seconds: float = 0.5
-    """Longest pause before the first retry; doubles with each further one (ours)."""
-    api_key_env: str = ""
-    """Name of the environment variable that holds the key; empty where the server asks for none."""
-    api_key_secret: str = ""
-    """Version of a Google secret that holds the key instead, ``projects/P/secrets/S/versions/V``: for workers elsewhere."""
 
     def __post_init__(self) -> None:
         if self.orders not in (1, 2):
@@ -75,21 +53,19 @@ class JudgeSpec:
         if self.canaries < 1 or not 0 <= self.most_canaries < 1:
             found = f"{self.canaries} and {self.most_canaries}"
             raise ValueError(f"expected judge.canaries of 1 or more and judge.most_canaries from 0 to below 1, found {found}")
-        if "response_format" in self.extra:
-            raise ValueError("judge.extra must not set response_format: the form of a verdict is fixed")
+        if "response_format" in self.served.extra:
+            raise ValueError("judge.served.extra must not set response_format: the form of a verdict is fixed")
 
     @property
     def name(self) -> str:
         """Return model and revision."""
-        model = self.model or Path(entry_of(self.weights).file).stem
-        return f"{model}@{self.revision}" if self.revision else model
+        return self.served.name
 
     @property
     def digest(self) -> str:
         """Return 32 hex digits over what a verdict depends on: model, sampling, prompts, orders; not where and how fast it is asked."""
-        weights = "" if self.model else entry_of(self.weights).sha256
         prompts = [prompt.digest for prompt in self.templates]
-        parts = [self.version, weights, self.revision, self.chat.identity, prompts, self.orders]
+        parts = [self.version, self.served.identity, self.chat.identity, prompts, self.orders]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -98,40 +74,20 @@ class JudgeSpec:
         return load_prompt(self.prompt, JUDGE), load_prompt(self.prompt_zh, JUDGE)
 
     def resolved(self) -> "JudgeSpec":
-        """Return the spec with the name of the one model that the endpoint serves, where it names none itself.
+        """Return the spec with the name of the model that its endpoint serves.
 
-        Raises ``EnvironmentFault`` as ``served_model`` does; ``ValueError`` for a model or a key of the embedded server.
+        Raises ``EnvironmentFault`` where it does not answer, ``ValueError`` for a prompt that is none.
         """
-        if self.endpoint != EMBEDDED:
-            return replace(self, model=served_model(self.chat, self.model))
-        if self.model or self.api_key_env or self.api_key_secret:
-            raise ValueError("`model` and keys belong to an endpoint; what the embedded server serves is `weights`")
-        return self
-
-    def served_at(self, endpoint: str) -> "JudgeSpec":
-        """Return the spec of the embedded model at the address where it is served, one request at a time."""
-        return replace(self, endpoint=endpoint, max_in_flight=1)
+        _ = self.templates
+        return replace(self, served=self.served.resolved(self.role))
 
     @property
     def chat(self) -> ChatSpec:
-        """Return the served model without the prompts."""
-        return ChatSpec(
-            endpoint=self.endpoint,
-            model=self.model or self.weights,
-            temperature=self.temperature,
-            max_tokens=self.max_tokens,
-            seed=self.seed,
-            extra={"response_format": dict(RESPONSE_FORMAT), **self.extra},
-            timeout_seconds=self.timeout_seconds,
-            max_in_flight=self.max_in_flight,
-            retries=self.retries,
-            backoff_seconds=self.backoff_seconds,
-            api_key_env=self.api_key_env,
-            api_key_secret=self.api_key_secret,
-            role="judge",
-        )
+        """Return the client's spec; a verdict is what the model thinks best, at temperature 0."""
+        formed = replace(self.served, extra={"response_format": dict(RESPONSE_FORMAT), **self.served.extra})
+        return formed.chat(self.role, temperature=0.0, top_p=1.0, max_tokens=self.max_tokens, seed=self.seed)
 
-    def check(self) -> None:
+    def check(self, *, image: bool = False) -> None:  # noqa: ARG002  a judge is shown words alone
         """Raise ``EnvironmentFault`` unless the server answers within 10 seconds and has room for a verdict."""
         check_served(self.chat)
 
@@ -215,7 +171,7 @@ def _outcome(found: Sequence[Answer | Failure]) -> Reward | Failure:
     failed = next((outcome for outcome in found if isinstance(outcome, Failure)), None)
     if failed:
         return failed
-    return settled([read_verdict(one.text) if isinstance(one, Answer) and one.finish_reason != "length" else None for one in found])
+    return settled([read_verdict(one.text) if isinstance(one, Answer) and not one.is_cut else None for one in found])
 
 
 def _is_chinese(text: str) -> bool:

@@ -18,6 +18,7 @@ from synth.conversation import Conversation
 from synth.endpoint import Served
 from synth.prompt import REASONER, load_prompt
 from synth.rollouts import Group, Rollout, RolloutTask
+from synth.served import check_served
 
 CHARACTERS_A_TOKEN = 4
 """Characters that a grammar allows a thought for each of its tokens (ours: English)."""
@@ -88,13 +89,17 @@ class ReasonerSpec:
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def resolved(self) -> "ReasonerSpec":
-        """Return the spec with the name of the model that its endpoint serves; raises ``EnvironmentFault`` where it does not answer."""
+        """Return the spec with the name of the model that its endpoint serves.
+
+        Raises ``EnvironmentFault`` where it does not answer, ``ValueError`` for a prompt that is none.
+        """
+        _ = self.instructions
         return replace(self, served=self.served.resolved(self.role))
 
     def check(self, *, image: bool) -> None:
-        """Raise ``EnvironmentFault`` unless the server answers, an ``image`` too if there will be one, and tags arrive whole."""
+        """Raise ``EnvironmentFault`` unless the server answers, an ``image`` too if there will be one, with all tags and choices."""
+        check_served(self.chat, image=image)
         with self.chat.load() as client:
-            client.check(image=image)
             _check_tags(client, self)
 
     def load(self, answers: AnswerStore, workers: int = 1) -> "ServedReasoner":
@@ -146,7 +151,7 @@ class ServedReasoner:
         return ChatRequest(conversation.messages(), conversation.key({**self._client.spec.identity, **settings}), settings)
 
     def _sample(self, requests: Sequence[ChatRequest], answers: SplitAnswers, sizes: Sequence[int]) -> list[tuple[Answer, ...] | Failure]:
-        """Return the choices of each request, from the store where it has them all."""
+        """Return the choices of each request, from the store where it has them all; fewer than were asked for are a failure."""
         keys = [[f"{request.key}-{choice}" for choice in range(size)] for request, size in zip(requests, sizes, strict=True)]
         stored = answers.expect([key for group in keys for key in group])
         found: dict[str, tuple[Answer, ...] | Failure] = {
@@ -154,14 +159,19 @@ class ServedReasoner:
             for request, group in zip(requests, keys, strict=True)
             if all(key in stored for key in group)
         }
-        missing = {request.key: request for request in requests if request.key not in found}
-        with closing(self._client.sample(list(missing.values()))) as finished:
+        missing = list({request.key: request for request in requests if request.key not in found}.values())
+        with closing(self._client.sample(missing)) as finished:
             for index, outcome in finished:
-                key = list(missing)[index]
+                key = missing[index].key
                 found[key] = outcome
                 for choice, answer in enumerate(() if isinstance(outcome, Failure) else outcome):
                     answers.put(f"{key}-{choice}", answer)
-        return [found[request.key] for request in requests]
+        return [self._whole(found[request.key], size) for request, size in zip(requests, sizes, strict=True)]
+
+    def _whole(self, outcome: tuple[Answer, ...] | Failure, size: int) -> tuple[Answer, ...] | Failure:
+        if isinstance(outcome, Failure) or len(outcome) >= size:
+            return outcome
+        return Failure(f"{self._spec.role}_failed", f"expected {size} choices, found {len(outcome)}")
 
     def _end_thoughts(
         self, asked: Sequence[tuple[RolloutTask, Group]], found: Sequence[tuple[Answer, ...] | Failure], answers: SplitAnswers
@@ -205,19 +215,32 @@ def _ended(rollout: Rollout, begun: str, end: Answer) -> Rollout:
 
 
 def _check_tags(client: ChatClient, spec: ReasonerSpec) -> None:
-    """Raise ``EnvironmentFault`` where the tags that the model writes do not arrive: a server may strip them as special tokens."""
-    answer = f"{BOX}1{END_BOX}"
-    line = f"{THINK}one{END_THINK}" + (f"{ANSWER}{answer}{END_ANSWER}" if spec.style == "glm41v" else answer)
-    task = RolloutTask(Conversation((("user", f"Repeat this line and write nothing else:\n{line}"),)), verifiable=True)
-    settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": 200, "n": 1, "seed": 0}
+    """Raise ``EnvironmentFault`` where a response does not arrive as it is written, or not as often as it is asked for.
+
+    A server may strip the tags as special tokens, and some give one choice whatever ``n`` says.
+    """
+    line = _line(spec.style)
+    asked = Conversation((("user", f"Repeat this line and write nothing else:\n{line}"),))
+    settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": 200, "n": spec.per_request, "seed": 0}
     if spec.force_tags:
         settings |= rollouts.held_to(rollouts.grammar(spec.style, True, 40))
-    for _, outcome in client.sample([ChatRequest(task.conversation.messages(), "canary", settings)]):
-        said = outcome.error if isinstance(outcome, Failure) else rollouts.whole(outcome[0])
-        tags = [tag for tag in (END_THINK, BOX, END_BOX) if tag not in said]
-        if isinstance(outcome, Failure) or tags:
-            raise EnvironmentFault(
-                f"expected {spec.name} at {spec.served.endpoint} to repeat {line!r}, found {said[:200]!r}, without {tags}: serve it "
-                f"so that special tokens stay in the text (`skip_special_tokens: false` in {spec.role}.served.extra), or, for a model "
-                f"that was not trained to these tags, hold it to them: --set {spec.role}.force_tags=true"
-            )
+    ((_, outcome),) = client.sample([ChatRequest(asked.messages(), "canary", settings)])
+    said = outcome.error if isinstance(outcome, Failure) else rollouts.whole(outcome[0])
+    tags = [tag for tag in (END_THINK, BOX, END_BOX) if tag not in said]
+    if isinstance(outcome, Failure) or tags:
+        raise EnvironmentFault(
+            f"expected {spec.name} at {spec.served.endpoint} to repeat {line!r}, found {said[:200]!r}, without {tags}: serve it "
+            f"so that special tokens stay in the text (`skip_special_tokens: false` in {spec.role}.served.extra), or, for a model "
+            f"that was not trained to these tags, hold it to them: --set {spec.role}.force_tags=true"
+        )
+    if len(outcome) < spec.per_request:
+        raise EnvironmentFault(
+            f"expected {spec.per_request} choices of {spec.name} at {spec.served.endpoint}, found {len(outcome)}: it does not take `n`; "
+            f"ask for one at a time, --set {spec.role}.per_request=1"
+        )
+
+
+def _line(style: Style) -> str:
+    """Return a response with every tag of ``style``."""
+    answer = f"{BOX}1{END_BOX}"
+    return f"{THINK}one{END_THINK}" + (f"{ANSWER}{answer}{END_ANSWER}" if style == "glm41v" else answer)

@@ -8,8 +8,6 @@ from schemas.protocols import Answer
 from schemas.response import ANSWER, BOX, END_ANSWER, END_BOX, END_THINK, THINK, Style
 from synth.conversation import Conversation
 
-LENGTH = ("length", "max_tokens")
-"""What servers say of an answer that ran into its limit."""
 BY_ANSWER, BY_GRAMMAR = "answer", "grammar"
 """Why a rollout is ``forced``: the answer was asked for by a second call, or a grammar held the model to the tags."""
 
@@ -67,7 +65,7 @@ def whole(answer: Answer) -> str:
 def is_overlong(answer: Answer) -> bool:
     """Tell whether the thought ran into the limit before there was an answer."""
     text = whole(answer)
-    return answer.finish_reason.casefold() in LENGTH and (END_THINK not in text or not text.partition(END_THINK)[2].strip())
+    return answer.is_cut and (END_THINK not in text or not text.partition(END_THINK)[2].strip())
 
 
 def opening(response: str, style: Style) -> str:
@@ -106,7 +104,7 @@ def held_to(rules: str) -> Mapping[str, Any]:
 
 
 def rollouts_of(group: Group, answers: Sequence[Answer], forced: str | None) -> list[Rollout]:
-    """Return the choices of one request as rollouts; a server that gave fewer than it was asked for gave those."""
+    """Return the choices of one request as rollouts, those beyond what was asked for left out."""
     return [
         Rollout(group.first + i, whole(a), a.finish_reason, forced, a.prompt_tokens, a.completion_tokens, a.seconds)
         for i, a in enumerate(answers[: group.size])

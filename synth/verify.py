@@ -70,8 +70,9 @@ def _ask(rewards: list[Reward], tasks: Sequence[tuple[str, Task | None, str]], j
     """Put what the judge says in the place of what is undecided."""
     open_ = [at for at, reward in enumerate(rewards) if reward.reason == UNDECIDED]
     asked = [(tasks[at][0], task) for at in open_ if (task := tasks[at][1]) is not None]
-    for at, reward in zip(open_, judge(asked) if judge and asked else (), strict=False):
-        rewards[at] = reward
+    if judge and asked:
+        for at, reward in zip(open_, judge(asked), strict=True):
+            rewards[at] = reward
 
 
 def _name(verifier: Verifier | None) -> str | None:

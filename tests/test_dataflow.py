@@ -87,7 +87,7 @@ def send(gpu: str = "", **captioner: str) -> None:
     source, output = Input(path="gs://bucket/pool/*.tar"), Output(folder="gs://bucket/runs")
     plan = plan_run(Job(input=source, captioner=spec, embedder=embedder, gpu=gpu, output=output))
     dataflow.make_ready(command.options, {}, gpu)
-    launch.execute(plan, launch.CaptionerOnEndpoint(plan.job.captioner, plan.answers, 1), command)
+    launch.execute(plan, launch.CaptionerOnEndpoint(plan.job.captioner, plan.at.answers, 1), command)
 
 
 def toy(*steps: Any, runner: str = "DataflowRunner") -> api.Pipeline:

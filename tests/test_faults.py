@@ -151,7 +151,7 @@ def test_a_folder_that_changes_after_the_run_was_named_stops_it(tmp_path: Path):
     images.write_file(tmp_path / "pool" / "b.jpg", images.photo(2))
     with pytest.raises(EnvironmentFault, match="changed after the run was named"):
         execute(plan, Broken(), flags.parse([], ""))
-    assert not Path(plan.run).exists()
+    assert not Path(plan.at.run).exists()
 
 
 def test_equal_lines_in_different_splits_are_all_accounted_for(tmp_path: Path):

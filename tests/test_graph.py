@@ -78,7 +78,7 @@ def with_images(schemas: list[pa.Schema]) -> list[pa.Schema]:
 
 def test_no_batch_with_images_is_encoded_between_steps(plan: Plan, pipeline: beam.Pipeline, encoded: list[pa.Schema]):
     pipeline.run().wait_until_finish()
-    funnel = json.loads(Path(plan.run, "funnel.json").read_text())
+    funnel = json.loads(Path(plan.at.run, "funnel.json").read_text())
     assert [funnel[0]["entered"], funnel[-1]["kept"]] == [SPLITS * SAMPLES, SPLITS * SAMPLES - 1]
     assert with_images(encoded) == []
 
@@ -95,7 +95,7 @@ def test_what_would_be_encoded_is_counted(encoded: list[pa.Schema]):
 def test_every_step_of_the_funnel_is_a_label_of_the_graph(plan: Plan, pipeline: beam.Pipeline):
     pipeline.run().wait_until_finish()
     labels = {step.unique_name for step in pipeline.to_runner_api().components.transforms.values()}
-    steps = [count["step"] for count in json.loads(Path(plan.run, "funnel.json").read_text())]
+    steps = [count["step"] for count in json.loads(Path(plan.at.run, "funnel.json").read_text())]
     rules, checks = ([sentence for sentence, _ in steps_of(plan.job)] for steps_of in (decisions, caption_steps))
     assert steps == [annotate.READ, annotate.DECODE, *rules, duplicates.DUPLICATES, caption.CAPTION, *checks, caption.MIX]
     assert [step for step in steps if step not in labels] == []

@@ -232,11 +232,11 @@ def test_funnel_and_card_say_that_no_pixels_were_looked_at(tmp_path: Path) -> No
     plan = plan_run(blind_job(tmp_path))
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         graph.build(pipeline, plan, Silent())
-    funnel = {count["step"]: count for count in json.loads(Path(plan.run, "funnel.json").read_text())}
+    funnel = {count["step"]: count for count in json.loads(Path(plan.at.run, "funnel.json").read_text())}
     assert funnel.keys() >= {annotate.HEADERS, CONTENT_OF_HEADERS}
     assert not funnel.keys() & {annotate.DECODE, CONTENT}
     assert (funnel[annotate.HEADERS]["dead"], funnel[CONTENT_OF_HEADERS]["dropped"]) == ({}, {})
-    assert CONTENT_OF_HEADERS in Path(plan.run, "README.md").read_text()
+    assert CONTENT_OF_HEADERS in Path(plan.at.run, "README.md").read_text()
     assert CONTENT_OF_HEADERS not in card(replace(plan.job, decode=Decoder()), described=False)
 
 

@@ -354,7 +354,7 @@ def encoded(pipeline: beam.Pipeline) -> list[pa.Schema]:
 
 
 def test_no_batch_with_images_is_encoded_between_steps(plan: Plan, encoded: list[pa.Schema]):
-    told = json.loads(Path(plan.run, "funnel.json").read_text())
+    told = json.loads(Path(plan.at.run, "funnel.json").read_text())
     assert told[0]["entered"] == SAMPLES
     assert sum(step["merged"].get("exact_duplicate", 0) for step in told) == 2
     assert len(encoded) > 20
@@ -374,7 +374,7 @@ def test_signals_leave_a_split_by_the_columns_that_the_finder_reads_alone(plan: 
 
 def test_every_step_of_the_funnel_is_a_label_of_the_graph(plan: Plan, pipeline: beam.Pipeline, encoded: list[pa.Schema]):
     labels = {step.unique_name for step in pipeline.to_runner_api().components.transforms.values()}
-    steps = [count["step"] for count in json.loads(Path(plan.run, "funnel.json").read_text())]
+    steps = [count["step"] for count in json.loads(Path(plan.at.run, "funnel.json").read_text())]
     rules = [sentence for sentence, _ in decisions(plan.job)]
     merges = [duplicates.DUPLICATES, graph.NEAR_IMAGES, graph.NEAR_TEXTS, balance.BALANCE]
     assert steps == [annotate.READ, annotate.DECODE, *rules, *merges]

@@ -13,7 +13,7 @@ from filters.fill_in import FillInRules
 from filters.near_question import NearQuestion
 from filters.near_text import minhashes
 from filters.rewards import PassBand, RewardAtLeast
-from pipelines.questions.decide import LanguageShares
+from filters.shares import LanguageShares
 from schemas import questions as q
 from schemas.response import parse
 from synth import rollouts

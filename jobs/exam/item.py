@@ -7,7 +7,6 @@ from typing import Any
 
 EN, ZH = "en", "zh"
 USER, ASSISTANT = "user", "assistant"
-MARKER = "<image>"
 
 
 @dataclass(frozen=True, slots=True)

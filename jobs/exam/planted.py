@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.exam import charts, geometry, shapes, written
-from jobs.exam.item import EN, MARKER, ZH, Generator, Item
+from jobs.exam.item import EN, ZH, Generator, Item
 from jobs.exam.row import Row
+from schemas.questions import MARKER
 
 EASY = (("What is 1+1?", "2", EN), ("1+1等于几？", "2", ZH), ("What is 2+2? Answer with the number.", "4", EN))
 BENCHMARK = "demo-bench"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.exam.canvas import COLOURS, SHAPES, Box, Canvas, per_thousand
-from jobs.exam.item import MARKER, Item, pick
+from jobs.exam.item import Item, pick
+from schemas.questions import MARKER
 
 WIDTH, HEIGHT, CELL = 640, 480, 80
 PLURALS = {"circle": "circles", "square": "squares", "triangle": "triangles"}

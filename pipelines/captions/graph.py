@@ -37,7 +37,7 @@ def commit_of(plan: Plan) -> Commit:
     return Commit(
         pass_folder=plan.taken,
         earlier=tuple(filter(None, (plan.annotations, plan.scored))),
-        run=plan.run,
+        run=plan.at.run,
         layout=Layout(samples=CURATED, ledger=CURATED_LEDGER, dead=DEAD_LETTER),
         limits=plan.job.limits,
         output=plan.job.output,

@@ -25,10 +25,10 @@ def _carry_out(command: flags.Command) -> int:
     if command.dry_run:
         print(outlook(plan))
         return 0
-    before = difference.latest(plan.runs, plan.source.digest, plan.run)
-    if commit.read_manifest(plan.run) is None:
-        with storage.locked(plan.lock), progress.shown(_watched(plan) if command.is_local else None):
-            launch.execute(lambda pipeline: graph.build(pipeline, plan), f"captions-{digest(plan.lock)}", command)
+    before = difference.latest(plan.at.runs, plan.source.digest, plan.at.run)
+    if commit.read_manifest(plan.at.run) is None:
+        with storage.locked(plan.at.lock), progress.shown(_watched(plan) if command.is_local else None):
+            launch.execute(lambda pipeline: graph.build(pipeline, plan), f"captions-{digest(plan.at.lock)}", command)
     print(summary(plan, before))
     return 0
 
@@ -37,7 +37,7 @@ def outlook(plan: Plan) -> str:
     """Return what a run would read and do anew, the answer to --dry_run. Nothing is written but the plan."""
     splits = first_splits(plan.source)
     lines = [
-        f"run          {plan.run}",
+        f"run          {plan.at.run}",
         f"input        {len(plan.source.shards):,} shards, {len(splits):,} splits, {sum(split.taken for split in splits):,} samples, "
         f"{sum(split.bytes for split in splits) / 2**20:,.1f} MiB",
     ]
@@ -50,14 +50,16 @@ def outlook(plan: Plan) -> str:
 
 def summary(plan: Plan, before: str | None) -> str:
     """Return what a finished run came to: the funnel, the concepts, what differs from the run ``before``, and where things are."""
-    manifest, told = launch.finished(plan.run)
+    manifest, told = launch.finished(plan.at.run)
     lines = ["", funnel.table(told), ""]
     if plan.job.balance:
-        lines += [_coverage(plan.run), ""]
+        lines += [_coverage(plan.at.run), ""]
     if before:
-        lines += [difference.table(before, plan.run), ""]
+        lines += [difference.table(before, plan.at.run), ""]
     kept = f"kept {manifest['exits']['kept']:,} samples"
-    return "\n".join([*lines, kept, f"samples    {storage.join(plan.run, 'samples')}", f"look       {storage.join(plan.run, 'look.html')}"])
+    return "\n".join(
+        [*lines, kept, f"samples    {storage.join(plan.at.run, 'samples')}", f"look       {storage.join(plan.at.run, 'look.html')}"]
+    )
 
 
 def _coverage(run: str) -> str:

@@ -7,9 +7,8 @@ from filters.vocabulary import VocabularySpec
 from pipelines.captions.job import Job, run_id, take_digest
 from pipelines.pairs.rules import annotate_digest, decisions, embed_digest, refuse_blind_looks
 from pipelines.pairs.source import Source, open_source
-from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
-from pipelines.spine.identity import code_version
+from pipelines.spine.places import Places
 
 
 @dataclass(frozen=True)
@@ -20,39 +19,25 @@ class Plan:
     source: Source
     run_id: str
 
-    def folder(self, *names: str) -> str:
-        """Return a path below the output folder."""
-        return storage.join(self.job.output.folder, *names)
+    @property
+    def at(self) -> Places:
+        """Return where the run keeps what it makes."""
+        return Places(self.job.output.folder, "captions", self.source.digest, self.run_id)
 
     @property
     def annotations(self) -> str:
         """Folder of the annotate pass's fragments."""
-        return self.folder("annotate", annotate_digest(self.job))
+        return self.at.folder("annotate", annotate_digest(self.job))
 
     @property
     def scored(self) -> str | None:
         """Folder of the embed pass's fragments, null where the job has no embedder."""
-        return self.folder("embed", embed_digest(self.job)) if self.job.embedder else None
+        return self.at.folder("embed", embed_digest(self.job)) if self.job.embedder else None
 
     @property
     def taken(self) -> str:
         """Folder of the last pass's fragments."""
-        return self.folder("captions-pass", take_digest(self.job))
-
-    @property
-    def lock(self) -> str:
-        """File that one run over this input holds: two at once would sweep up each other's half files."""
-        return self.folder("locks", self.source.digest)
-
-    @property
-    def runs(self) -> str:
-        """Folder of the runs of this pipeline."""
-        return self.folder("captions")
-
-    @property
-    def run(self) -> str:
-        """Folder of the finished run."""
-        return storage.join(self.runs, self.run_id)
+        return self.at.folder("captions-pass", take_digest(self.job))
 
 
 def plan_run(job: Job) -> Plan:
@@ -76,5 +61,4 @@ def plan_run(job: Job) -> Plan:
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Return what the manifest says of the run besides its files."""
-    passes = [folder[len(plan.folder()) :].strip("/") for folder in (plan.annotations, plan.scored, plan.taken) if folder]
-    return {"run_id": plan.run_id, "pipeline": "captions", "passes": passes, "source": plan.source.digest, "code": code_version()}
+    return plan.at.described((plan.annotations, plan.scored, plan.taken), source=plan.source.digest)

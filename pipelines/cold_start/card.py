@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipelines.cold_start.job import Job
 from pipelines.pairs.cards import front, listed
 from pipelines.questions.exports import croissant, dataset_info
+from pipelines.questions.tables import names_of
 from pipelines.spine.config import resolved
 from schemas.questions import SFT
 
@@ -18,7 +19,7 @@ class Pages:
 
     def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  no samples are shown yet
         """Return ``job.yaml``, the dataset card, LLaMA-Factory's registration of the samples, and their Croissant."""
-        tables = dict.fromkeys(tables_of(self.job), SFT)
+        tables = dict.fromkeys(names_of(self.job.sft.styles), SFT)
         about = "Questions with a verified chain of thought each"
         return {
             "job.yaml": resolved(self.job),
@@ -28,15 +29,10 @@ class Pages:
         }
 
 
-def tables_of(job: Job) -> list[str]:
-    """Return the tables of training samples."""
-    return ["sft", *(f"sft_{style}" for style in job.sft.styles[1:])]
-
-
 def card(job: Job) -> str:
     """Return ``README.md`` of a run of ``job`` as the Hugging Face hub reads it."""
     lines = [
-        front(job.input.license, tables_of(job)),
+        front(job.input.license, names_of(job.sft.styles)),
         f"# {job.input.corpus}: long chains of thought",
         f"Questions with a chain of thought by {job.solver.name}, each answer held against its truth by the verifier of its domain. "
         "`source_license` holds the licence of each sample; `ledger/` tells of every question, `rollouts/` of every chain of thought, "

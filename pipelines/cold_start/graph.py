@@ -13,13 +13,13 @@ from pipelines.cold_start.plan import Plan, describe
 from pipelines.cold_start.solve import ROLLOUTS, SOLVE, Solve
 from pipelines.pairs import graph as pairs
 from pipelines.questions import graph, take
-from pipelines.questions.annotate import Annotator
 from pipelines.questions.decide import hold_shares, merge_equal
 from pipelines.questions.grade import GRADED, Grade
-from pipelines.questions.judging import JudgeBackend, Judging
-from pipelines.questions.roll_out import ReasonerBackend, RollOut
+from pipelines.questions.judging import Judging
+from pipelines.questions.roll_out import RollOut
 from pipelines.questions.tables import rollouts, training
 from pipelines.spine.commit import Commit, commit_run
+from pipelines.spine.served import OnEndpoint
 from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
 from schemas.questions import COLD_START, QUESTION_DECISION, QUESTION_LEDGER
@@ -30,18 +30,17 @@ GRADE = "Ask the base model"
 BAND = "Drop questions that the base model finds too easy or too hard"
 
 
-def build(pipeline: beam.Pipeline, plan: Plan, models: Mapping[str, ReasonerBackend], judge: JudgeBackend | None) -> PCollection[str]:
+def build(pipeline: beam.Pipeline, plan: Plan, models: Mapping[str, OnEndpoint]) -> PCollection[str]:
     """Lay the job of ``plan`` into ``pipeline``; the result is one element, the path of the manifest."""
     job = plan.job
     splits = pairs.cut(pipeline, plan.source)
-    annotated = graph.annotate_splits(splits, job.input, Annotator(job.decode, job.lid), plan.annotations)
+    annotated = graph.annotate_splits(splits, job.input, job.annotator, plan.annotations)
     judged = graph.judge(annotated, plan.annotations, [(RULES, job.questions)])
     decided = merge_equal(judged, QUESTION_DECISION)
     if job.languages:
         decided = hold_shares(decided, job.languages, job.output.seed)
-    return commit_run(
-        _solve(graph.open_decided(decided, splits, job.input, plan.solved), plan, models, judge), pairs.note(splits), commit_of(plan)
-    )
+    solved = _solve(graph.open_decided(decided, splits, job.input, plan.solved), plan, models)
+    return commit_run(solved, pairs.note(splits), commit_of(plan))
 
 
 def commit_of(plan: Plan) -> Commit:
@@ -52,7 +51,7 @@ def commit_of(plan: Plan) -> Commit:
     return Commit(
         pass_folder=plan.solved,
         earlier=(plan.annotations,),
-        run=plan.run,
+        run=plan.at.run,
         layout=Layout(ledger=QUESTION_LEDGER, dead=DEAD_LETTER, further={**samples, ROLLOUTS: rollouts(ROLLOUTS), **graded}),
         limits=job.limits,
         output=job.output,
@@ -61,20 +60,19 @@ def commit_of(plan: Plan) -> Commit:
     )
 
 
-def _solve(opened: Any, plan: Plan, models: Mapping[str, ReasonerBackend], judge: JudgeBackend | None) -> PCollection[str]:
+def _solve(opened: Any, plan: Plan, models: Mapping[str, OnEndpoint]) -> PCollection[str]:
     job = plan.job
-    judging = Judging(job.response_format, job.response_style, job.verifiers, job.rewards, judge)
+    judging = Judging(job.response_format, job.response_style, job.verifiers, job.rewards, models.get("judge"))
     batches: Any = opened.batches
     if job.base:
         ask = RollOut(GRADE, models["base"], judging.of_base.written_in(job.base.style).steps)
         batches = (
             batches
-            | GRADE >> beam.Map(Grade((ask,), job.grading)).with_output_types(pa.RecordBatch)
+            | GRADE >> beam.Map(Grade((ask,), job.grading, job.rewards.min_reward)).with_output_types(pa.RecordBatch)
             | BAND >> beam.Map(run_step, BAND, job.band).with_output_types(pa.RecordBatch)
         )
-    solver = Solve(
-        RollOut(SOLVE, models["solver"], judging.written_in(job.solver.style).steps, takes_brought=True), job.rollouts, job.choose
-    )
+    ask = RollOut(SOLVE, models["solver"], judging.written_in(job.solver.style).steps, takes_brought=True)
+    solver = Solve(ask, job.rollouts, job.choose)
     written = (
         batches
         | SOLVE >> beam.Map(solver).with_output_types(pa.RecordBatch)

@@ -1,6 +1,5 @@
 """The config of the cold start: order is code, numbers are here. Every section is the frozen dataclass that uses it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,16 +10,15 @@ from filters.question_rules import QuestionRules
 from filters.response_format import ResponseFormat
 from filters.response_style import ResponseStyle
 from filters.rewards import PassBand, RewardAtLeast
+from filters.shares import LanguageShares
 from pipelines.pairs.source import Source
-from pipelines.questions import annotate
-from pipelines.questions.decide import LanguageShares
+from pipelines.questions.annotate import Annotator, annotate_digest
 from pipelines.questions.grade import Stages
+from pipelines.questions.models import Models
 from pipelines.questions.source import QuestionInput
 from pipelines.questions.verifiers import VerifierSpec
-from pipelines.readers import questions
 from pipelines.spine.commit import Limits, Output, refuse_below_one
 from pipelines.spine.identity import digest
-from schemas.records import SCHEMA_VERSION
 from schemas.response import STYLES, Style
 from synth.judge import JudgeSpec
 from synth.reasoner import ReasonerSpec
@@ -81,9 +79,15 @@ class Job:
         refuse_below_one(rollouts=self.rollouts + 1)
 
     @property
-    def models(self) -> Mapping[str, ReasonerSpec]:
+    def models(self) -> Models:
         """Return the served models, by section."""
-        return {"base": self.base, "solver": self.solver} if self.base else {"solver": self.solver}
+        sections = {"base": self.base, "solver": self.solver, "judge": self.judge}
+        return {role: spec for role, spec in sections.items() if spec}
+
+    @property
+    def annotator(self) -> Annotator:
+        """Return what each question is put to before any model is asked."""
+        return Annotator(self.decode, self.lid)
 
     @property
     def messages(self) -> ToMessages:
@@ -91,18 +95,12 @@ class Job:
         return ToMessages(self.solver.style, self.sft.nothink_share, self.output.seed)
 
 
-def annotate_digest(job: Job) -> str:
-    """Return the identity of the pass that reads the questions."""
-    reading = (job.input.corpus, job.input.license, job.input.split_samples, job.input.split_mb)
-    return digest("questions", SCHEMA_VERSION, questions.VERSION, annotate.VERSION, reading, job.decode, job.lid)
-
-
 def solve_digest(job: Job) -> str:
     """Return the identity of the pass that writes and verifies: the annotations, every rule, both models."""
     rules = (job.questions, job.languages, job.grading, job.band, job.rollouts, job.verifiers)
     judged = (job.response_format, job.response_style, job.rewards, job.choose, Verify())
     models = {role: spec.digest for role, spec in job.models.items()}
-    return digest("cold-start", job.version, annotate_digest(job), rules, judged, models, job.judge and job.judge.digest, job.output.seed)
+    return digest("cold-start", job.version, annotate_digest(job.input, job.annotator), rules, judged, models, job.output.seed)
 
 
 def run_id(job: Job, source: Source) -> str:

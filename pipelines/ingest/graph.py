@@ -34,7 +34,7 @@ def commit_of(plan: Plan) -> Commit:
     return Commit(
         pass_folder=plan.downloads,
         earlier=(),
-        run=plan.run,
+        run=plan.at.run,
         layout=Layout(samples=INGESTED, ledger=INGESTED_LEDGER, dead=INGESTED_DEAD),
         limits=plan.job.limits,
         output=plan.job.output,

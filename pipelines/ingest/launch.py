@@ -40,9 +40,9 @@ def run(plan: Plan, command: flags.Command) -> int:
     if command.dry_run:
         print(estimate(plan))
         return 0
-    if commit.read_manifest(plan.run) is None:
-        with storage.locked(plan.lock), progress.shown(_watched(plan) if command.is_local else None):
-            name = f"ingest-{digest(plan.lock)}"
+    if commit.read_manifest(plan.at.run) is None:
+        with storage.locked(plan.at.lock), progress.shown(_watched(plan) if command.is_local else None):
+            name = f"ingest-{digest(plan.at.lock)}"
             launch.execute(lambda pipeline: graph.build(pipeline, plan, command.workers), name, command)
     print(summary(plan))
     return 0
@@ -56,7 +56,7 @@ def estimate(plan: Plan) -> str:
     hours = rows * MEAN_SECONDS / asked.max_in_flight / 3600
     return "\n".join(
         [
-            f"run        {plan.run}",
+            f"run        {plan.at.run}",
             f"downloads  {plan.downloads}",
             f"input      {len(plan.shards):,} lists, {rows:,} rows, {len(splits):,} splits ({done:,} are downloaded already)",
             f"images     about {rows * MEAN_BYTES / 2**30:,.1f} GiB at {MEAN_BYTES // 1000} KB each, if every address is alive",
@@ -68,8 +68,8 @@ def estimate(plan: Plan) -> str:
 
 def summary(plan: Plan) -> str:
     """Return what a finished run came to: the funnel, and where things are."""
-    _, told = launch.finished(plan.run)
-    places = [f"{name:<9} {storage.join(plan.run, name)}" for name in ("samples", "ledger", "dead")]
+    _, told = launch.finished(plan.at.run)
+    places = [f"{name:<9} {storage.join(plan.at.run, name)}" for name in ("samples", "ledger", "dead")]
     return "\n".join(["", funnel.table(told), "", *places])
 
 

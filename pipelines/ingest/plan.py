@@ -11,7 +11,8 @@ from pipelines.ingest.lists import ListSplit, Stretch
 from pipelines.readers.splits import Shard
 from pipelines.spine import storage
 from pipelines.spine.config import ConfigError
-from pipelines.spine.identity import code_version, digest
+from pipelines.spine.identity import digest
+from pipelines.spine.places import Places
 from schemas.exits import EnvironmentFault
 
 
@@ -23,24 +24,15 @@ class Plan:
     shards: tuple[Shard, ...]
     run_id: str
 
-    def folder(self, *names: str) -> str:
-        """Return a path below the output folder."""
-        return storage.join(self.job.output.folder, *names)
+    @property
+    def at(self) -> Places:
+        """Return where the run keeps what it makes."""
+        return Places(self.job.output.folder, "ingest", digest("ingest", [asdict(shard) for shard in self.shards]), self.run_id)
 
     @property
     def downloads(self) -> str:
         """Folder of the fragments."""
-        return self.folder("download", ingest_digest(self.job))
-
-    @property
-    def lock(self) -> str:
-        """File that one run over these lists holds: two at once would ask every host twice."""
-        return self.folder("locks", digest("ingest", [asdict(shard) for shard in self.shards]))
-
-    @property
-    def run(self) -> str:
-        """Folder of the finished run."""
-        return self.folder("ingest", self.run_id)
+        return self.at.folder("download", ingest_digest(self.job))
 
 
 def plan_run(job: Job) -> Plan:
@@ -72,7 +64,7 @@ def plan_run(job: Job) -> Plan:
 
 def stretches_of(shard: Shard, plan: Plan) -> Iterable[Stretch]:
     """Cut one list; runs in workers."""
-    return lists.cut(shard, plan.job.input.columns, plan.job.input.split_urls, plan.folder("plan"))
+    return lists.cut(shard, plan.job.input.columns, plan.job.input.split_urls, plan.at.folder("plan"))
 
 
 def first_stretches(plan: Plan) -> list[Stretch]:
@@ -88,5 +80,4 @@ def splits_of(stretches: Iterable[Stretch]) -> list[ListSplit]:
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Return what the manifest says of the run besides its files."""
-    passes = [plan.downloads[len(plan.folder()) :].strip("/")]
-    return {"run_id": plan.run_id, "pipeline": "ingest", "passes": passes, "code": code_version()}
+    return plan.at.described((plan.downloads,))

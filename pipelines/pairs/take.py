@@ -1,10 +1,12 @@
 """*Take*: open a split again with its signals, its decisions and the images that are still under way, and commit it with every exit."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -17,6 +19,7 @@ from pipelines.pairs.images import images_of
 from pipelines.spine import forgotten, fragments
 from pipelines.spine.coder import to_ipc
 from pipelines.spine.commit import KEPT_BYTES
+from pipelines.spine.shards import image_bytes
 from pipelines.spine.steps import under_way
 from schemas import columns as c
 from schemas.batches import conform, image_column, set_columns, undocumented
@@ -69,21 +72,24 @@ def _images(batch: pa.RecordBatch) -> pa.Array:
     return image_column(images, names)
 
 
-def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str:
-    """Commit ``batch`` and return its key: every row with its exit and the columns of ``schema``, the image only where it is kept.
+def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema, of_kept: Sequence[str] = (c.IMAGE.name,)) -> str:
+    """Commit ``batch`` and return its key: every row with its exit and the columns of ``schema``, those ``of_kept`` only where it is kept.
 
     Signals that ``schema`` lacks end here.
     """
     batch = forgotten.leave(batch, folder)
     mask = under_way(batch)
-    image = batch.column(c.IMAGE.name)
-    image = image if mask.all() else pc.call_function("if_else", [pa.array(mask), image, pa.scalar(None, c.IMAGE_TYPE)])
+    kept = {name: where(mask, batch.column(name)) for name in of_kept}
     exits = pc.call_function("if_else", [pa.array(mask), pa.scalar(KEPT), batch.column(c.EXIT.name)])
-    kept_bytes = pc.call_function("sum", [pc.call_function("binary_length", [image.field("bytes")])]).as_py() or 0
-    metadata = {**batch.schema.metadata, KEPT_BYTES: str(kept_bytes).encode()}
+    whole = set_columns(batch, {**kept, c.EXIT.name: exits})
+    metadata = {**batch.schema.metadata, KEPT_BYTES: str(int(image_bytes(whole).sum())).encode()}
     key = metadata.pop(KEY).decode()
     metadata.pop(ABOUT, None)
-    whole = set_columns(batch, {c.IMAGE.name: image, c.EXIT.name: exits})
     done = conform(whole.select([name for name in whole.schema.names if name in schema.names]), schema).replace_schema_metadata(metadata)
     fragments.write(folder, key, done)
     return key
+
+
+def where(mask: npt.NDArray[np.bool_], column: pa.Array) -> pa.Array:
+    """Return ``column`` with null in the rows where ``mask``, shape (n,), is false; itself where it is true throughout."""
+    return column if mask.all() else column.take(pa.array(np.arange(len(column)), mask=~mask))

@@ -1,7 +1,7 @@
 """*Annotate*: read each question once, decode its pictures once, and leave what was found on disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,10 @@ from filters.language import label
 from filters.models.lid import LidSpec
 from filters.near_text import minhashes
 from pipelines.pairs.annotate import KEY
+from pipelines.questions.source import QuestionInput
+from pipelines.readers import questions
 from pipelines.spine import forgotten, fragments
+from pipelines.spine.identity import digest
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import run_step
 from schemas import columns as c
@@ -21,7 +24,7 @@ from schemas import questions as q
 from schemas.batches import conform
 from schemas.exits import Addition
 from schemas.protocols import Failure
-from synth.conversation import MARKER
+from schemas.records import SCHEMA_VERSION
 
 LOOK = "Decode each picture of the questions once"
 VERSION = 1
@@ -40,7 +43,7 @@ class Annotator:
         return run_step(batch, LOOK, self._look)
 
     def _look(self, rows: pa.RecordBatch) -> Addition:
-        pictures = [[image["bytes"] for image in images or ()] for images in rows.column(q.IMAGES.name).to_pylist()]
+        pictures = encoded_in(rows)
         found = [self._hashes(images) for images in pictures]
         texts = [question_of(prompt) for prompt in rows.column(q.PROMPT.name).to_pylist()]
         failures = [hashes if isinstance(hashes, Failure) else None for hashes in found]
@@ -60,9 +63,10 @@ class Annotator:
 
     def _hashes(self, images: Sequence[bytes]) -> list[int] | Failure:
         """Return 64 bits of what each picture shows, or the failure of the first that cannot be decoded."""
+        decode = replace(self.decoder, scale=max(self.decoder.scale, perceptual.SCALE))
         hashes: list[int] = []
         for number, image in enumerate(images, start=1):
-            decoded = Decoder(max_pixels=self.decoder.max_pixels, scale=max(self.decoder.scale, perceptual.SCALE))(image)
+            decoded = decode(image)
             if isinstance(decoded, Failure):
                 return Failure(decoded.reason, f"image {number} of {len(images)}: {decoded.error}")
             words = perceptual.perceptual([decoded.pixels])[c.PERCEPTUAL_HASHES.name][0].as_py()
@@ -81,9 +85,20 @@ class Annotator:
         return {c.LANGUAGE.name: pa.array(names, pa.string()), c.LANGUAGE_CONFIDENCE.name: pa.array(sure, pa.float32())}
 
 
+def annotate_digest(asked: QuestionInput, annotator: Annotator) -> str:
+    """Return the identity of the pass that reads the questions: every job over the same input shares it."""
+    reading = (asked.corpus, asked.license, asked.split_samples, asked.split_mb)
+    return digest("questions", SCHEMA_VERSION, questions.VERSION, VERSION, reading, annotator)
+
+
+def encoded_in(rows: pa.RecordBatch) -> list[list[bytes]]:
+    """Return the encoded pictures of each question."""
+    return [[image["bytes"] for image in images or ()] for images in rows.column(q.IMAGES.name).to_pylist()]
+
+
 def question_of(prompt: Sequence[dict[str, str]] | None) -> str:
     """Return the last turn of a prompt without the markers of its pictures."""
-    return prompt[-1]["content"].replace(MARKER, "").strip() if prompt else ""
+    return prompt[-1]["content"].replace(q.MARKER, "").strip() if prompt else ""
 
 
 def write_annotations(batch: pa.RecordBatch, folder: str) -> str:

@@ -2,60 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection
 
+from filters.duplicates import EXACT_DUPLICATE, Place
+from filters.shares import LanguageShares
 from pipelines.pairs import near_partitions
 from pipelines.pairs.duplicates import verdicts
 from pipelines.readers.splits import Split
 from pipelines.spine.coder import from_ipc
 from pipelines.spine.steps import merge_step, run_step, under_way
 from schemas import columns as c
-from schemas.batches import draw, strings, take_rows
-from schemas.exits import Rule, Verdict, judge
+from schemas.batches import strings, take_rows
 
 MERGE = "Merge equal questions"
 SHARE = "Hold languages to their shares"
 VERDICTS, MERGES, SPLITS = "verdicts", "merges", "splits"
-EXACT = "exact_duplicate"
-
-
-class Place(NamedTuple):
-    """Where a question stands."""
-
-    split_id: str
-    row: int
-
-
-@dataclass(frozen=True)
-class LanguageShares:
-    """How the languages of the questions are to stand to each other (paper 4: mainly Chinese and English, a small share of others)."""
-
-    shares: Mapping[str, float]
-    """Share of each language in what stays, such as ``{zh: 0.5, en: 0.45}``; what is left to 1 is for all the others."""
-
-    def __post_init__(self) -> None:
-        """Refuse shares that are none."""
-        if min(self.shares.values(), default=1.0) <= 0 or sum(self.shares.values()) > 1 + 1e-9:
-            raise ValueError(f"shares: expected numbers above 0 that sum to 1 at most, found {dict(self.shares)}")
-
-    def probabilities(self, counts: Mapping[str, int]) -> dict[str, float]:
-        """Return with which probability a question of each language, or of ``""`` for all others, stays; rounded to 9 decimals.
-
-        As many stay as the scarcest language allows; without one that is asked for, the others keep their ratio.
-        """
-        wanted = {**self.shares, "": round(1 - sum(self.shares.values()), 9)}
-        found = Counter(dict.fromkeys(wanted, 0))
-        for name, count in counts.items():
-            found[name if name in self.shares else ""] += count
-        sizes = [found[name] / share for name, share in wanted.items() if share > 0 and found[name]]
-        whole = min(sizes, default=0.0)
-        return {name: round(min(1.0, share * whole / found[name]), 9) if found[name] else 0.0 for name, share in wanted.items()}
 
 
 def merge_equal(judged: PCollection[pa.RecordBatch], schema: pa.Schema) -> PCollection[pa.RecordBatch]:
@@ -122,7 +88,7 @@ def _join(split: tuple[str, Mapping[str, Iterable[Any]]]) -> pa.RecordBatch:
     (told,) = found[VERDICTS]
     batch = from_ipc(told)
     into = {row: Place(*first)._asdict() for row, first in found[MERGES]}
-    return merge_step(batch, MERGE, EXACT, pa.array([into.get(row) for row in range(len(batch))], c.PLACE_TYPE))
+    return merge_step(batch, MERGE, EXACT_DUPLICATE, pa.array([into.get(row) for row in range(len(batch))], c.PLACE_TYPE))
 
 
 def _beside(split: tuple[str, Mapping[str, Iterable[Any]]]) -> tuple[Split, pa.RecordBatch]:
@@ -136,11 +102,4 @@ def _languages(batch: pa.RecordBatch) -> Iterator[tuple[str, int]]:
 
 
 def _share(batch: pa.RecordBatch, shares: LanguageShares, seed: int, counts: Sequence[tuple[str, int]]) -> pa.RecordBatch:
-    probability = shares.probabilities(dict(counts))
-    return run_step(batch, SHARE, lambda rows: _drawn(rows, probability, seed))
-
-
-def _drawn(rows: pa.RecordBatch, probability: Mapping[str, float], seed: int) -> Verdict:
-    chance = np.array([probability.get(name, probability[""]) for name in strings(rows.column(c.LANGUAGE.name))], np.float64)
-    drawn = draw(seed, rows.column(c.SAMPLE_ID.name).to_pylist())
-    return judge(len(rows), Rule("language_share", drawn >= chance, drawn, chance))
+    return run_step(batch, SHARE, partial(shares, counts=dict(counts), seed=seed))

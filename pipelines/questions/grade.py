@@ -1,8 +1,7 @@
 """Grading: what share of the rollouts of one or several models passes, asked for in two stages (paper 4 and 5.1)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from pipelines.spine.nested import nest
 from pipelines.spine.steps import under_way
 from schemas import columns as c
 from schemas import questions as q
-from schemas.batches import set_columns
+from schemas.batches import column_or_nulls, set_columns
 from synth.difficulty import columns_of, passes_of
 from synth.pass_rate import Passes, more_rollouts
 
@@ -34,8 +33,6 @@ class Stages:
     """Where the first leave it open how hard the question is (``synth.pass_rate.more_rollouts``)."""
     cheap_tokens: float = 2048
     """Mean tokens of a rollout up to which a question that nothing solved is asked on (ours)."""
-    bar: float = 1.0
-    """Reward of a rollout that passes."""
 
     def __post_init__(self) -> None:
         """Refuse stages that are none."""
@@ -49,6 +46,8 @@ class Grade:
 
     models: tuple[RollOut, ...]
     stages: Stages
+    bar: float
+    """Reward of a rollout that passes."""
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return ``batch`` graded; every model has its first rollouts before any has more."""
@@ -64,7 +63,7 @@ class Grade:
         """Return which questions the rollouts ``part`` leave open, shape (n,)."""
         mask = np.zeros(len(batch), np.bool_)
         for row, rollouts in _by_row(part).items():
-            (found,) = passes_of(rollouts, self.stages.bar)
+            (found,) = passes_of(rollouts, self.bar)
             mask[row] = self._wants_more(found, rollouts)
         return mask
 
@@ -77,7 +76,7 @@ class Grade:
     def _columns(self, batch: pa.RecordBatch, children: pa.RecordBatch) -> dict[str, pa.Array]:
         by_row = _by_row(children)
         rows = [by_row.get(row, []) for row in range(len(batch))]
-        passes = [passes_of(rollouts, self.stages.bar) for rollouts in rows]
+        passes = [passes_of(rollouts, self.bar) for rollouts in rows]
         return columns_of(passes, [_tokens(rollouts) for rollouts in rows], batch.column(q.HUMAN_TIER.name).to_pylist())
 
 
@@ -86,16 +85,11 @@ READ = (c.ROW, q.MODEL, c.FINISH_REASON, q.REWARD, q.REWARD_REASON, c.EXIT, c.CO
 
 def _by_row(children: pa.RecordBatch) -> dict[int, list[dict[str, Any]]]:
     """Return what grades are made of, by the row of the question."""
+    columns = pa.RecordBatch.from_arrays([column_or_nulls(children, field) for field in READ], names=[field.name for field in READ])
     found: dict[int, list[dict[str, Any]]] = {}
-    for row in _rows(children):
+    for row in columns.to_pylist():
         found.setdefault(row[c.ROW.name], []).append(row)
     return found
-
-
-def _rows(children: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    there = [field.name for field in READ if field.name in children.schema.names]
-    absent = {field.name: None for field in READ if field.name not in there}
-    return ({**absent, **row} for row in chain(children.select(there).to_pylist()))
 
 
 def _tokens(rollouts: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:

@@ -18,7 +18,6 @@ from schemas import questions as q
 from schemas.exits import Addition, Verdict
 from schemas.protocols import Failure
 from schemas.response import Style
-from synth.conversation import MARKER
 from synth.judge import Judged
 from synth.verifiers.reward import Reward, Task
 from synth.verify import Verify
@@ -85,7 +84,7 @@ def _formatted(rule: ResponseFormat, rows: pa.RecordBatch) -> Verdict:
 
 def _styled(rule: ResponseStyle, rows: pa.RecordBatch) -> Verdict:
     pairs = zip(rows.column(q.IMAGE_COUNT.name).to_pylist(), rows.column(q.QUESTION_TEXT.name).to_pylist(), strict=True)
-    return rule(rows, questions=[MARKER * count + text for count, text in pairs])
+    return rule(rows, questions=[q.MARKER * count + text for count, text in pairs])
 
 
 def _verified(verifiers: VerifierSpec, judge: JudgeBackend | None, rows: pa.RecordBatch) -> Addition:

@@ -1,34 +1,20 @@
 """What a run over questions would ask of its models, how far it is, and what it came to."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pipelines.pairs.source import Source, first_splits
-from pipelines.questions.source import QuestionInput
-from pipelines.spine import dataflow, flags, progress, storage
-from pipelines.spine.commit import Output
+from pipelines.spine import fragments, funnel, progress, storage
+from pipelines.spine.commit import FUNNEL_FILE, nested_funnel
 from schemas import columns as c
 from schemas import questions as q
 from schemas.exits import KEPT
-from synth.fill_in import RewriterSpec
 from synth.reasoner import ReasonerSpec
 
 
-def refuse_out_of_reach(
-    asked: QuestionInput, output: Output, models: Mapping[str, ReasonerSpec | RewriterSpec], command: flags.Command
-) -> None:
-    """Raise ``ConfigError`` when workers on Dataflow could not do the job; a dry run needs no flags of a launch."""
-    files = {"input.path": asked.path, "output.folder": output.folder}
-    endpoints = {f"{role}.served.endpoint": spec.served.endpoint for role, spec in models.items()}
-    keys = {f"{role}.served.api_key_env": spec.served.api_key_env for role, spec in models.items()}
-    dataflow.refuse_unreachable(command.options, dataflow.Reach(files, endpoints, keys))
-    if not command.dry_run:
-        dataflow.make_ready(command.options, {f"{role}.served.max_in_flight": s.served.max_in_flight for role, s in models.items()}, "")
-
-
-def table(run: str, source: Source, models: Mapping[str, ReasonerSpec], rollouts: Mapping[str, int]) -> str:
-    """Return the upper bounds of a run as text: no question is taken to be dropped."""
+def table(run: str, source: Source, models: Mapping[str, tuple[ReasonerSpec | None, int]]) -> str:
+    """Return the upper bounds of a run as text; ``models`` are the reasoners by section, each with its rollouts at a question."""
     splits = first_splits(source)
     questions = sum(split.taken for split in splits)
     lines = [
@@ -36,8 +22,10 @@ def table(run: str, source: Source, models: Mapping[str, ReasonerSpec], rollouts
         f"input      {len(source.shards):,} shards, {len(splits):,} splits, {questions:,} questions, "
         f"{sum(split.bytes for split in splits) / 2**20:,.1f} MiB",
     ]
-    for role, spec in models.items():
-        asked = questions * rollouts[role]
+    for role, (spec, rollouts) in models.items():
+        if spec is None:
+            continue
+        asked = questions * rollouts
         lines.append(
             f"{role:<10} {spec.name} at {spec.served.endpoint}: at most {asked:,} rollouts, "
             f"{asked * (spec.think_tokens + spec.answer_tokens):,} tokens out"
@@ -45,13 +33,30 @@ def table(run: str, source: Source, models: Mapping[str, ReasonerSpec], rollouts
     return "\n".join(lines)
 
 
-def answered(answers: str, models: Mapping[str, ReasonerSpec], splits: Collection[str]) -> progress.Done | None:
-    """Return how many rollouts are stored, of those that were asked for so far."""
-    done = requests = 0
-    for spec in models.values():
-        stored, asked = progress.answered(storage.join(answers, spec.digest), set(splits))
-        done, requests = done + stored, requests + asked
-    return progress.Done("rollouts", done, requests) if requests else None
+def watched(annotations: str, answers: str, source: Source, digests: Collection[str]) -> Callable[[], progress.Done | None]:
+    """Return a look at how many splits of questions are read and then, of the models with these ``digests``, how many answers are there."""
+    splits = first_splits(source)
+    keys, names = {split.key for split in splits}, {split.split_id for split in splits}
+
+    def look() -> progress.Done | None:
+        done = keys & {fragments.key_of(path) for path in storage.list_files(annotations)}
+        if len(done) < len(keys):
+            return progress.Done("splits of questions read", len(done), len(keys))
+        found = [progress.answered(storage.join(answers, digest), names) for digest in digests]
+        requests = sum(asked for _, asked in found)
+        return progress.Done("answers", sum(stored for stored, _ in found), requests) if requests else None
+
+    return look
+
+
+def funnels(run: str, named: Mapping[str, str]) -> list[str]:
+    """Return the funnel of the questions of a finished ``run``, and of each nested column that it has, under the titles ``named``."""
+    lines = ["", "questions", funnel.table(funnel.loads(storage.read(storage.join(run, FUNNEL_FILE))))]
+    for column, title in named.items():
+        path = storage.join(run, nested_funnel(column))
+        if storage.exists(path):
+            lines += ["", title, funnel.table(funnel.loads(storage.read(path)))]
+    return [*lines, ""]
 
 
 def cost(manifest: Mapping[str, Any]) -> list[str]:

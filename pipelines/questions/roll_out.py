@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.readers.question_rows import mime_of
 from pipelines.spine import funnel
 from pipelines.spine.loaded import loaded
 from pipelines.spine.steps import FUNNEL, counts, run_step, start
 from schemas import columns as c
 from schemas import questions as q
-from schemas.batches import from_rows, take_rows
+from schemas.batches import column_or_nulls, from_rows, take_rows
 from schemas.exits import Addition, Verdict
 from schemas.protocols import Failure
 from synth.conversation import Conversation, turns_of
@@ -28,7 +29,6 @@ ABOUT = (c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.LANGUAGE, q.QUESTION_TEXT, q.IMAGE_CO
 ROLLED = (q.MODEL, q.ROLLOUT, q.RESPONSE, c.FINISH_REASON, q.FORCED, *q.SPENT)
 ASKED = pa.schema([*ABOUT, *ROLLED])
 """A rollout beside what its question is, before anything has judged it."""
-_MIME = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG", "image/png"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"))
 
 
 class Reasoner(Protocol):
@@ -89,21 +89,15 @@ class RollOut:
 def together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """Return rollouts that were asked for in several turns as one batch, whose funnel is the sum of theirs."""
     told = funnel.dumps(funnel.total(counts(part) for part in parts))
-    names = list(dict.fromkeys(name for part in parts for name in part.schema.names))
-    kinds: dict[str, Any] = {field.name: field.type for part in parts for field in part.schema}
-    arrays = [pa.concat_arrays([_column(part, name, kinds[name]) for part in parts]) for name in names]
-    return pa.RecordBatch.from_arrays(arrays, names=names).replace_schema_metadata({FUNNEL: told})
+    fields = {field.name: field for part in parts for field in part.schema}
+    arrays = [pa.concat_arrays([column_or_nulls(part, field) for part in parts]) for field in fields.values()]
+    return pa.RecordBatch.from_arrays(arrays, names=list(fields)).replace_schema_metadata({FUNNEL: told})
 
 
 def task_of(prompt: Sequence[dict[str, str]], images: Sequence[dict[str, Any]], verifiable: bool) -> RolloutTask:
     """Return a question as it goes to a reasoner."""
     encoded = tuple((mime_of(image["bytes"]), image["bytes"]) for image in images)
     return RolloutTask(Conversation(turns_of(prompt), encoded), verifiable)
-
-
-def mime_of(data: bytes) -> str:
-    """Return the MIME type that the first bytes of an image tell; what is none of the others has been decoded, and is a WebP as a rule."""
-    return next((mime for magic, mime in _MIME if data.startswith(magic)), "image/webp")
 
 
 def _asking(live: pa.RecordBatch, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
@@ -125,7 +119,3 @@ def _said(outcome: Rollout | Failure, model: str) -> dict[str, Any]:
     values = (model, outcome.number, outcome.response, outcome.finish_reason, outcome.forced)
     spent = (outcome.prompt_tokens, outcome.completion_tokens, outcome.seconds)
     return dict(zip((field.name for field in ROLLED), (*values, *spent), strict=True))
-
-
-def _column(part: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
-    return part.column(name) if name in part.schema.names else pa.nulls(len(part), kind)

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.spine import nested
 from pipelines.spine.shards import Rows, Table, kept
 from schemas import columns as c
 from schemas import questions as q
-from schemas.batches import conform, take_rows
+from schemas.batches import conform, is_equal, take_rows
 from schemas.exits import KEPT
 from schemas.response import Style
 from synth.hopeless import SUSPECT_LABEL
@@ -29,12 +27,17 @@ def rollouts(column: str) -> Table:
     return Table(q.ROLLOUTS, partial(_all, column))
 
 
+def names_of(styles: Sequence[Style]) -> list[str]:
+    """Return the tables of training samples: ``sft`` in the first of ``styles``, ``sft_<style>`` in each further one."""
+    return ["sft", *(f"sft_{style}" for style in styles[1:])]
+
+
 def training(column: str, messages: ToMessages, styles: Sequence[Style], described: bool) -> dict[str, Table]:
-    """Return the tables of training samples by name: ``sft`` in the first of ``styles``, ``sft_<style>`` in each further one.
+    """Return the tables of ``names_of``.
 
     ``described``: samples that were written from a description lie among them, and not in ``described`` alone.
     """
-    names = ["sft", *(f"sft_{style}" for style in styles[1:])]
+    names = names_of(styles)
     sees = partial(_seen, everything=described)
     tables = {name: Table(q.SFT, partial(_samples, column, messages, style, sees)) for name, style in zip(names, styles, strict=True)}
     apart = {} if described else {"described": Table(q.SFT, partial(_samples, column, messages, styles[0], _described))}
@@ -52,7 +55,7 @@ def _tasks(wanted: Rows, batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _audit(batch: pa.RecordBatch) -> pa.RecordBatch:
-    rows = take_rows(batch, _is(batch, q.HOPELESS.name, SUSPECT_LABEL))
+    rows = take_rows(batch, is_equal(batch, q.HOPELESS.name, SUSPECT_LABEL))
     return conform(rows.select(q.AUDIT.names), q.AUDIT)
 
 
@@ -63,16 +66,12 @@ def _all(column: str, batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _samples(column: str, messages: ToMessages, style: Style, wanted: Rows, batch: pa.RecordBatch) -> pa.RecordBatch:
     rows = nested.rows_of(wanted(kept(batch)), column, OF_QUESTION)
-    return messages(take_rows(rows, _is(rows, c.EXIT.name, KEPT)), style)
-
-
-def _is(rows: pa.RecordBatch, name: str, value: str) -> npt.NDArray[np.bool_]:
-    return np.array([found == value for found in rows.column(name).to_pylist()], np.bool_)
+    return messages(take_rows(rows, is_equal(rows, c.EXIT.name, KEPT)), style)
 
 
 def _seen(batch: pa.RecordBatch, everything: bool) -> pa.RecordBatch:
-    return batch if everything else take_rows(batch, ~_is(batch, q.SEEN.name, q.SEEN_DESCRIPTION))
+    return batch if everything else take_rows(batch, ~is_equal(batch, q.SEEN.name, q.SEEN_DESCRIPTION))
 
 
 def _described(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return take_rows(batch, _is(batch, q.SEEN.name, q.SEEN_DESCRIPTION))
+    return take_rows(batch, is_equal(batch, q.SEEN.name, q.SEEN_DESCRIPTION))

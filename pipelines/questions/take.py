@@ -7,21 +7,18 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.pvalue import TaggedOutput
 
+from pipelines.pairs import take as pairs
 from pipelines.pairs.annotate import ABOUT, COMMITTED, KEY
-from pipelines.pairs.take import take_key
 from pipelines.readers import questions
 from pipelines.readers.splits import Split
 from pipelines.spine import forgotten, fragments
-from pipelines.spine.commit import KEPT_BYTES
-from pipelines.spine.shards import image_bytes
 from pipelines.spine.steps import under_way
 from schemas import columns as c
 from schemas import questions as q
-from schemas.batches import conform, set_columns
-from schemas.exits import KEPT, EnvironmentFault
+from schemas.batches import set_columns
+from schemas.exits import EnvironmentFault
 
 
 class OpenQuestions(beam.DoFn):
@@ -36,7 +33,7 @@ class OpenQuestions(beam.DoFn):
     def process(self, found: tuple[Split, pa.RecordBatch]) -> Iterator[pa.RecordBatch | TaggedOutput[Literal["committed"], str]]:
         """Open the split unless its fragment is there."""
         split, decided = found
-        key = take_key(decided)
+        key = pairs.take_key(decided)
         if fragments.find(self._folder, key):
             yield TaggedOutput(COMMITTED, key)
         else:
@@ -55,27 +52,12 @@ def open_split(split: Split, decided: pa.RecordBatch, key: str, corpus: str, sou
     mask = under_way(both)
     rows = questions.read(split, corpus, source_license)
     _refuse_changed(split, both, rows, mask)
-    return set_columns(both, {field.name: where(mask, rows.column(field.name)) for field in (q.PROMPT, q.IMAGES, *q.BROUGHT)})
-
-
-def where(mask: npt.NDArray[np.bool_], column: pa.Array) -> pa.Array:
-    """Return ``column`` with null in the rows where ``mask``, shape (n,), is false."""
-    return column.take(pa.array(np.arange(len(column)), mask=~mask))
+    return set_columns(both, {field.name: pairs.where(mask, rows.column(field.name)) for field in (q.PROMPT, q.IMAGES, *q.BROUGHT)})
 
 
 def write_fragment(batch: pa.RecordBatch, folder: str, schema: pa.Schema) -> str:
     """Commit ``batch`` and return its key: every question with its exit, prompt and pictures only where it is kept."""
-    batch = forgotten.leave(batch, folder)
-    mask = under_way(batch)
-    exits = pc.call_function("if_else", [pa.array(mask), pa.scalar(KEPT), batch.column(c.EXIT.name)])
-    kept = {field.name: where(mask, batch.column(field.name)) for field in (q.PROMPT, q.IMAGES)}
-    whole = set_columns(batch, {**kept, c.EXIT.name: exits})
-    metadata = {**batch.schema.metadata, KEPT_BYTES: str(int(image_bytes(whole).sum())).encode()}
-    key = metadata.pop(KEY).decode()
-    metadata.pop(ABOUT, None)
-    names = [name for name in whole.schema.names if name in schema.names]
-    fragments.write(folder, key, conform(whole.select(names), schema).replace_schema_metadata(metadata))
-    return key
+    return pairs.write_fragment(batch, folder, schema, (q.PROMPT.name, q.IMAGES.name))
 
 
 def _refuse_changed(split: Split, annotated: pa.RecordBatch, rows: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> None:

@@ -13,19 +13,19 @@ from schemas import columns as c
 from schemas import questions as q
 from schemas.protocols import Failure
 
-MARKER = "<image>"
-"""What stands in a turn for the next image (LLaMA-Factory, verl)."""
 USER = "user"
 ROLES = ("system", USER, "assistant")
 _SIGNATURES = {
-    b"\x89PNG": "png",
-    b"\xff\xd8\xff": "jpg",
-    b"GIF8": "gif",
-    b"RIFF": "webp",
-    b"BM": "bmp",
-    b"II*\0": "tif",
-    b"MM\0*": "tif",
+    b"\x89PNG": ("png", "image/png"),
+    b"\xff\xd8\xff": ("jpg", "image/jpeg"),
+    b"GIF8": ("gif", "image/gif"),
+    b"RIFF": ("webp", "image/webp"),
+    b"BM": ("bmp", "image/bmp"),
+    b"II*\0": ("tif", "image/tiff"),
+    b"MM\0*": ("tif", "image/tiff"),
 }
+"""How an encoded image begins, the ending of its name, and its MIME type."""
+_UNKNOWN = ("bin", "application/octet-stream")
 Load = Callable[[Any], bytes | Failure]
 """Returns the encoded image of an entry of the images, or why there is none."""
 
@@ -79,8 +79,16 @@ def identity(turns: Sequence[Mapping[str, str]], choices: Sequence[str], images:
 
 def name_of(image: bytes) -> str:
     """Return content hash and ending of an encoded image; what no signature tells ends in ``bin``."""
-    ending = next((ending for start, ending in _SIGNATURES.items() if image.startswith(start)), "bin")
-    return f"{xxhash.xxh3_128_hexdigest(image)}.{ending}"
+    return f"{xxhash.xxh3_128_hexdigest(image)}.{_kind(image)[0]}"
+
+
+def mime_of(image: bytes) -> str:
+    """Return the MIME type that the first bytes of an encoded image tell."""
+    return _kind(image)[1]
+
+
+def _kind(image: bytes) -> tuple[str, str]:
+    return next((kind for start, kind in _SIGNATURES.items() if image.startswith(start)), _UNKNOWN)
 
 
 def text_of(role: str, value: Any) -> str | None:
@@ -156,13 +164,13 @@ def _images(value: Any, load: Load) -> list[bytes]:
 
 def _marked(turns: list[dict[str, str]], images: int) -> list[dict[str, str]]:
     """Return ``turns`` with a marker for each image: if there is none at all, they are put in front of the user's first turn."""
-    markers = sum(turn["content"].count(MARKER) for turn in turns)
+    markers = sum(turn["content"].count(q.MARKER) for turn in turns)
     if markers not in (0, images):
-        raise Unfit("marker_count", f"expected a {MARKER} for each of {images} images, found {markers}")
+        raise Unfit("marker_count", f"expected a {q.MARKER} for each of {images} images, found {markers}")
     if markers == images:
         return turns
     first = next(number for number, turn in enumerate(turns) if turn["role"] == USER)
-    front = {"role": USER, "content": MARKER * images + turns[first]["content"]}
+    front = {"role": USER, "content": q.MARKER * images + turns[first]["content"]}
     return [*turns[:first], front, *turns[first + 1 :]]
 
 

@@ -45,7 +45,7 @@ def estimate(plan: Plan) -> Estimate:
     """Cut the input, look at the first samples, and return what the whole would take."""
     splits = first_splits(plan.source)
     samples = sum(split.taken for split in splits)
-    answers = storage.join(plan.answers, plan.job.captioner.digest)
+    answers = storage.join(plan.at.answers, plan.job.captioner.digest)
     stored, _ = progress.answered(answers, {split.split_id for split in splits})
     calls = max(0, samples - stored)
     return Estimate(
@@ -76,7 +76,7 @@ def _image_tokens(rows: Sequence[dict[str, Any]], decoder: Decoder) -> float:
 def table(found: Estimate, plan: Plan) -> str:
     """Return the estimate as text, with money where the job names prices."""
     lines = [
-        f"run          {plan.run}",
+        f"run          {plan.at.run}",
         f"annotations  {plan.annotations}",
         f"input        {found.shards:,} shards, {found.splits:,} splits, {found.samples:,} samples, {found.bytes / 2**20:,.1f} MiB",
         f"model        {plan.job.captioner.name} at {plan.job.captioner.endpoint}",

@@ -39,7 +39,7 @@ def commit_of(plan: Plan) -> Commit:
     return Commit(
         pass_folder=plan.captioned,
         earlier=tuple(filter(None, (plan.annotations, plan.scored))),
-        run=plan.run,
+        run=plan.at.run,
         layout=layout,
         limits=plan.job.limits,
         output=plan.job.output,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pipelines.pairs.report import adds
@@ -12,27 +12,12 @@ from pipelines.recaption.caption import CaptionerBackend
 from pipelines.recaption.job import Job
 from pipelines.recaption.plan import Plan, plan_run
 from pipelines.spine import commit, config, dataflow, flags, fragments, funnel, launch, progress, storage
-from pipelines.spine.answers import ObjectStorage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import digest
-from schemas.protocols import Captioner
+from pipelines.spine.served import OnEndpoint
 from schemas.weights import path_of
-from synth.answers import AnswerStore
 from synth.captioner import EMBEDDED, CaptionerSpec
 from synth.models.embedded import serve
-
-
-@dataclass(frozen=True)
-class CaptionerOnEndpoint:
-    """A ``CaptionerBackend``: makes, in a worker, the client of the captioner, with the answers of earlier attempts."""
-
-    spec: CaptionerSpec
-    answers: str
-    workers: int
-
-    def load(self) -> Captioner:
-        """Return the captioner."""
-        return self.spec.load(AnswerStore(self.answers, self.spec.digest, ObjectStorage()), self.workers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,15 +44,15 @@ def run(plan: Plan, command: flags.Command) -> int:
     if command.dry_run:
         print(estimate.table(estimate.estimate(plan), plan))
         return 0
-    if commit.read_manifest(plan.run) is None:
+    if commit.read_manifest(plan.at.run) is None:
         with (
-            storage.locked(plan.lock),
+            storage.locked(plan.at.lock),
             serving(plan.job.captioner) as captioner,
             progress.shown(_watched(plan) if command.is_local else None),  # cuts the input: a dead server is told of first
         ):
-            execute(plan, CaptionerOnEndpoint(captioner, plan.answers, command.workers), command)
+            execute(plan, OnEndpoint(captioner, plan.at.answers, command.workers), command)
     elif not plan.job.output.keep_fragments:
-        with storage.locked(plan.lock):
+        with storage.locked(plan.at.lock):
             commit.let_go(graph.commit_of(plan))
     print(summary(plan))
     return 0
@@ -75,7 +60,7 @@ def run(plan: Plan, command: flags.Command) -> int:
 
 def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> None:
     """Build the graph and run it to its end; raises ``EnvironmentFault`` where a worker met one."""
-    launch.execute(lambda pipeline: graph.build(pipeline, plan, backend), f"recaption-{digest(plan.lock)}", command)
+    launch.execute(lambda pipeline: graph.build(pipeline, plan, backend), f"recaption-{digest(plan.at.lock)}", command)
 
 
 def refuse_embedded_afar(job: Job, command: flags.Command) -> None:
@@ -112,7 +97,7 @@ def serving(spec: CaptionerSpec) -> Generator[CaptionerSpec]:
 
 def summary(plan: Plan) -> str:
     """Return what a finished run came to: the funnel, the cost of a kept sample, what captions add, and where things are."""
-    manifest, told = launch.finished(plan.run)
+    manifest, told = launch.finished(plan.at.run)
     return "\n".join(["", funnel.table(told), "", *cost(manifest), adds(manifest["captions"]), "", *places(plan)])
 
 
@@ -126,19 +111,19 @@ def cost(manifest: dict[str, Any]) -> list[str]:
 
 def places(plan: Plan) -> list[str]:
     """Return the paths that a user opens next."""
-    lines = [f"samples    {storage.join(plan.run, 'samples')}"]
+    lines = [f"samples    {storage.join(plan.at.run, 'samples')}"]
     if "described" in graph.commit_of(plan).layout.tables:
         lines.append(
-            f"described  {storage.join(plan.run, 'described')}: captions written from a description, without the pixels; "
+            f"described  {storage.join(plan.at.run, 'described')}: captions written from a description, without the pixels; "
             "--set output.described_as_samples=true puts them among the samples"
         )
-    return [*lines, f"look       {storage.join(plan.run, 'look.html')}"]
+    return [*lines, f"look       {storage.join(plan.at.run, 'look.html')}"]
 
 
 def _watched(plan: Plan) -> Callable[[], progress.Done | None]:
     """Return a look at how far the captioner is or, before it has anything to do, how many splits are annotated."""
     splits = {split.split_id: split.key for split in first_splits(plan.source)}
-    model = storage.join(plan.answers, plan.job.captioner.digest)
+    model = storage.join(plan.at.answers, plan.job.captioner.digest)
     read = progress.remembering(model)
 
     def look() -> progress.Done | None:

@@ -16,15 +16,14 @@ from filters.response_format import ResponseFormat
 from filters.rewards import RewardAtLeast
 from pipelines.pairs.near import Shuffle
 from pipelines.pairs.source import Source
-from pipelines.questions import annotate
+from pipelines.questions.annotate import Annotator, annotate_digest
 from pipelines.questions.grade import Stages
+from pipelines.questions.models import Models
 from pipelines.questions.source import QuestionInput
 from pipelines.questions.verifiers import VerifierSpec
-from pipelines.readers import questions
 from pipelines.rl_tasks.benchmarks import BenchmarkSpec
 from pipelines.spine.commit import Limits, Output
 from pipelines.spine.identity import digest
-from schemas.records import SCHEMA_VERSION
 from synth.fill_in import RewriterSpec
 from synth.judge import JudgeSpec
 from synth.label_check import LabelCheck
@@ -67,21 +66,29 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     output: Output = field(default_factory=Output)
 
+    @property
+    def models(self) -> Models:
+        """Return the served models, by section."""
+        sections = {**{grader(name): spec for name, spec in self.graders.items()}, "rewriter": self.rewriter, "judge": self.judge}
+        return {role: spec for role, spec in sections.items() if spec}
 
-def annotate_digest(job: Job) -> str:
-    """Return the identity of the pass that reads the questions; it is that of the cold start over the same input."""
-    reading = (job.input.corpus, job.input.license, job.input.split_samples, job.input.split_mb)
-    return digest("questions", SCHEMA_VERSION, questions.VERSION, annotate.VERSION, reading, job.decode, job.lid)
+    @property
+    def annotator(self) -> Annotator:
+        """Return what each question is put to before any model is asked."""
+        return Annotator(self.decode, self.lid)
+
+
+def grader(name: str) -> str:
+    """Return the section of the grader ``name``."""
+    return f"graders.{name}"
 
 
 def grade_digest(job: Job, benchmarks: BenchmarkSpec) -> str:
     """Return the identity of the pass that makes and grades tasks: the annotations, every rule, every model, the benchmarks."""
     rules = (job.questions, job.near, job.contamination, job.verifiers, job.fill_in, SoundLabel(), LabelCheck(), Verify())
     graded = (job.grading, job.response_format, job.rewards, job.hope, Grading())
-    models = {name: spec.digest for name, spec in sorted(job.graders.items())}
-    rewriter = job.rewriter and job.rewriter.digest
-    judge = job.judge and job.judge.digest
-    return digest("rl-tasks", job.version, annotate_digest(job), rules, graded, models, rewriter, judge, benchmarks.identity)
+    models = {role: spec.digest for role, spec in sorted(job.models.items())}
+    return digest("rl-tasks", job.version, annotate_digest(job.input, job.annotator), rules, graded, models, benchmarks.identity)
 
 
 def run_id(job: Job, source: Source, benchmarks: BenchmarkSpec) -> str:

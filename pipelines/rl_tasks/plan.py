@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.pairs.source import Source
+from pipelines.questions import models
+from pipelines.questions.annotate import annotate_digest
 from pipelines.questions.source import open_questions
 from pipelines.rl_tasks.benchmarks import BenchmarkSpec, listed
-from pipelines.rl_tasks.job import Job, annotate_digest, grade_digest, run_id
-from pipelines.spine import storage
+from pipelines.rl_tasks.job import Job, grade_digest, run_id
 from pipelines.spine.config import ConfigError
-from pipelines.spine.identity import code_version
-from schemas.questions import SEEN_IMAGE
+from pipelines.spine.places import Places
 
 
 @dataclass(frozen=True)
@@ -22,34 +22,20 @@ class Plan:
     benchmarks: BenchmarkSpec
     run_id: str
 
-    def folder(self, *names: str) -> str:
-        """Return a path below the output folder."""
-        return storage.join(self.job.output.folder, *names)
+    @property
+    def at(self) -> Places:
+        """Return where the run keeps what it makes."""
+        return Places(self.job.output.folder, "rl_tasks", self.source.digest, self.run_id)
 
     @property
     def annotations(self) -> str:
         """Folder of the fragments of the questions."""
-        return self.folder("questions", annotate_digest(self.job))
+        return self.at.folder("questions", annotate_digest(self.job.input, self.job.annotator))
 
     @property
     def graded(self) -> str:
         """Folder of the fragments of the last pass."""
-        return self.folder("rl-tasks-pass", grade_digest(self.job, self.benchmarks))
-
-    @property
-    def answers(self) -> str:
-        """Folder of the models' answers, shared by all runs below the output folder."""
-        return self.folder("answers")
-
-    @property
-    def lock(self) -> str:
-        """File that one run over this input holds: two at once would pay for the same answers, and sweep up each other's half files."""
-        return self.folder("locks", self.source.digest)
-
-    @property
-    def run(self) -> str:
-        """Folder of the finished run."""
-        return self.folder("rl_tasks", self.run_id)
+        return self.at.folder("rl-tasks-pass", grade_digest(self.job, self.benchmarks))
 
 
 def plan_run(job: Job) -> Plan:
@@ -62,12 +48,7 @@ def plan_run(job: Job) -> Plan:
         raise ConfigError(
             "'graders' names no model: how hard a question is, models tell; --set graders.NAME.served.endpoint=http://HOST:8000/v1"
         )
-    blind = [name for name, spec in job.graders.items() if spec.served.is_embedded]
-    if blind and SEEN_IMAGE in job.questions.seen:
-        raise ConfigError(
-            f"'graders.{blind[0]}' is served by this machine and cannot see: --set questions.seen=[text, description], or name a "
-            f"vision-language model, --set graders.{blind[0]}.served.endpoint=http://HOST:8000/v1"
-        )
+    models.refuse_blind(job.models, job.questions.seen)
     source = open_questions(job.input, job.output.folder)
     benchmarks = listed(job.benchmarks, job.decode, job.embedder, job.contamination.run, job.output.folder)
     job = replace(job, input=source.input)
@@ -76,6 +57,4 @@ def plan_run(job: Job) -> Plan:
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Return what the manifest says of the run besides its files."""
-    passes = [folder[len(plan.folder()) :].strip("/") for folder in (plan.annotations, plan.graded)]
-    models = {name: spec.name for name, spec in plan.job.graders.items()}
-    return {"run_id": plan.run_id, "pipeline": "rl_tasks", "passes": passes, "models": models, "code": code_version()}
+    return plan.at.described((plan.annotations, plan.graded), models={role: spec.name for role, spec in plan.job.models.items()})

@@ -13,7 +13,6 @@ from schemas import questions as q
 from schemas.batches import set_columns
 from schemas.exits import Addition
 from schemas.protocols import Failure
-from synth.conversation import MARKER
 from synth.fill_in import Choice, choice_of
 
 REWRITE = "Ask multiple choice without its options"
@@ -70,7 +69,7 @@ class Rewrite:
 
     def _asked(self, row: dict[str, Any], choice: Choice, text: str) -> dict[str, Any]:
         *before, last = row[q.PROMPT.name]
-        markers = MARKER * last["content"].count(MARKER)
+        markers = q.MARKER * last["content"].count(q.MARKER)
         return {
             **row,
             q.PROMPT.name: [*before, {**last, "content": f"{markers}{text}"}],

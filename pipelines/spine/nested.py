@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipelines.spine import funnel
 from pipelines.spine.steps import FUNNEL
 from schemas import columns as c
-from schemas.batches import set_columns
+from schemas.batches import column_or_nulls, set_columns
 from schemas.exits import KEPT
 
 PREFIX = FUNNEL + b":"
@@ -45,16 +45,11 @@ def nest(parents: pa.RecordBatch, name: str, children: pa.RecordBatch, schema: p
         raise ValueError(f"a row nested in {name} says that its parent is row {missing}, which its split has not") from None
     order = np.argsort(parent, kind="stable")
     ends = np.searchsorted(parent[order], np.arange(len(parents) + 1)).astype(np.int32)
-    arrays = [_column(children, field).take(pa.array(order)) for field in schema]
+    arrays = [column_or_nulls(children, field).take(pa.array(order)) for field in schema]
     bare = [pa.field(field.name, field.type) for field in schema]
     lists = pa.ListArray.from_arrays(pa.array(ends), pa.StructArray.from_arrays(arrays, fields=bare))
     metadata = {**(parents.schema.metadata or {}), PREFIX + name.encode(): (children.schema.metadata or {})[FUNNEL]}
     return set_columns(parents, {name: lists}).replace_schema_metadata(metadata)
-
-
-def _column(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
-    """Return the column as ``field`` types it; null where no row came as far as the step that adds it."""
-    return rows.column(field.name).cast(field.type) if field.name in rows.schema.names else pa.nulls(len(rows), field.type)
 
 
 def rows_of(batch: pa.RecordBatch, name: str, carried: Sequence[str] = ()) -> pa.RecordBatch:

@@ -18,7 +18,7 @@ from pipelines.spine import fragments, funnel, nested, storage
 from pipelines.spine.nested import Nested
 from pipelines.spine.steps import counts
 from schemas import columns as c
-from schemas.batches import conform, take_rows
+from schemas.batches import conform, is_equal, take_rows
 from schemas.exits import DEAD, KEPT
 from schemas.records import SCHEMA_VERSION, with_features
 
@@ -76,32 +76,24 @@ def every(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def kept(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the rows that were kept."""
-    return _where(batch, c.EXIT.name, KEPT)
+    return take_rows(batch, is_equal(batch, c.EXIT.name, KEPT))
 
 
 def dead(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the dead letters."""
-    return _where(batch, c.EXIT.name, DEAD)
+    return take_rows(batch, is_equal(batch, c.EXIT.name, DEAD))
 
 
 def kept_described(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the kept rows that were written from a description."""
-    return _where(kept(batch), c.SEEN.name, c.SEEN_DESCRIPTION)
+    rows = kept(batch)
+    return take_rows(rows, is_equal(rows, c.SEEN.name, c.SEEN_DESCRIPTION))
 
 
 def kept_seen(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the kept rows that were not written from a description."""
     rows = kept(batch)
-    return take_rows(rows, ~_equal(rows, c.SEEN.name, c.SEEN_DESCRIPTION))
-
-
-def _where(batch: pa.RecordBatch, name: str, value: str) -> pa.RecordBatch:
-    return take_rows(batch, _equal(batch, name, value))
-
-
-def _equal(batch: pa.RecordBatch, name: str, value: str) -> npt.NDArray[np.bool_]:
-    """Return in which rows the column ``name`` is ``value``, shape (n,); null never is."""
-    return np.array([found == value for found in batch.column(name).to_pylist()], np.bool_)
+    return take_rows(rows, ~is_equal(rows, c.SEEN.name, c.SEEN_DESCRIPTION))
 
 
 @dataclass(frozen=True)
