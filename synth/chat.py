@@ -40,21 +40,24 @@ MAX_PAUSE = 30.0
 """Seconds between two attempts at most, also where Retry-After asks for more (ours)."""
 PATIENCE = 20
 """429s in a row that one attempt waits out (ours: minutes of waiting; a request that is too large for a quota gets 429 for ever)."""
-START = "start a server with `python -m vllm.entrypoints.openai.api_server --model {model}`, or name one that runs: --set {role}.endpoint=http://HOST:8000/v1"
+START = "start a server with `python -m vllm.entrypoints.openai.api_server --model {model}`, or name one that runs: --set {section}.endpoint=http://HOST:8000/v1"
 KEY = (
     "put a key that is valid there into an environment variable, or into Google Secret Manager, and name it: "
-    "--set {role}.api_key_env=NAME or --set {role}.api_key_secret=projects/P/secrets/S/versions/V"
+    "--set {section}.api_key_env=NAME or --set {section}.api_key_secret=projects/P/secrets/S/versions/V"
 )
 ADVICE: Mapping[int, str] = MappingProxyType(
     {
-        400: "it refuses a request of two words: look at {role}.extra and {role}.model",
+        400: "it refuses a request of two words: look at {section}.extra and {section}.model",
         401: KEY,
         403: KEY,
         404: "the endpoint ends in /v1 as a rule, and {endpoint}/models lists the models that it serves",
     }
 )
 """What to do about the HTTP statuses that blame key, address or settings, where the canary gets them."""
-BLIND = "it answers texts but not images: serve a vision-language model, or work from descriptions: --set {role}.prompt=recaption_described"
+BLIND = (
+    "it answers texts but not images: serve a vision-language model, or work from descriptions: "
+    "--set captioner.prompt=recaption_described, or where questions are asked --set questions.seen=[text, description]"
+)
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,21 @@ class ChatSpec:
     api_key_secret: str = ""
     """Version of a Google secret that holds the key instead, ``projects/P/secrets/S/versions/V``: read by each worker."""
     role: str = "captioner"
-    """Section of the job that this model stands in: names its failures and the settings in messages."""
+    """Section of the job that this model stands in: names its failures."""
+    has_section: bool = False
+    """Whether where it is served stands in a section ``served`` of its own below the role's."""
 
     def __post_init__(self) -> None:
         reserved = self.extra.keys() & {"model", "messages", "temperature", "top_p", "max_tokens", "seed", "stream", "n"}
         if reserved:
-            raise ValueError(f"{self.role}.extra must not set {sorted(reserved)}")
+            raise ValueError(f"{self.section}.extra must not set {sorted(reserved)}")
         if self.api_key_env and self.api_key_secret:
-            raise ValueError(f"{self.role}.api_key_env and {self.role}.api_key_secret each name a key: set one of them")
+            raise ValueError(f"{self.section}.api_key_env and {self.section}.api_key_secret each name a key: set one of them")
+
+    @property
+    def section(self) -> str:
+        """Return the section that messages tell to set."""
+        return f"{self.role}.served" if self.has_section else self.role
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -112,7 +122,7 @@ class ChatClient:
     def __init__(self, spec: ChatSpec, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.spec = spec
         address = _address(spec)
-        self._secret = read_key(spec.role, variable=spec.api_key_env, secret=spec.api_key_secret)
+        self._secret = read_key(spec.section, variable=spec.api_key_env, secret=spec.api_key_secret)
         self._http = httpx.AsyncClient(
             base_url=address,
             headers={"Authorization": f"Bearer {self._secret}"} if self._secret else {},
@@ -288,7 +298,7 @@ class ChatClient:
             raise self._fault(f"no list of models ({type(error).__name__}: {error})", advice) from error
 
     def _fault(self, found: str, advice: str = START) -> EnvironmentFault:
-        names = {"model": self.spec.model, "role": self.spec.role, "endpoint": self.spec.endpoint}
+        names = {"model": self.spec.model, "section": self.spec.section, "endpoint": self.spec.endpoint}
         expected = f"expected {self.spec.model} to answer at {self.spec.endpoint}"
         return EnvironmentFault(f"{expected}, found {found}; {advice.format(**names)}")
 
@@ -304,5 +314,5 @@ def _address(spec: ChatSpec) -> httpx.URL:
     found = f"{url.scheme}://{url.host}" if url.host else "none"
     raise EnvironmentFault(
         f"expected an address like http://HOST:8000/v1, without user, password or query, found {found}; "
-        f"--set {spec.role}.endpoint=..., and for a key --set {spec.role}.api_key_env=NAME"
+        f"--set {spec.section}.endpoint=..., and for a key --set {spec.section}.api_key_env=NAME"
     )

@@ -76,7 +76,8 @@ class Served:
             backoff_seconds=self.backoff_seconds,
             api_key_env=self.api_key_env,
             api_key_secret=self.api_key_secret,
-            role=f"{role}.served",
+            role=role,
+            has_section=True,
         )
 
     def resolved(self, role: str) -> "Served":

@@ -98,7 +98,7 @@ class ReasonerSpec:
 
     def check(self, *, image: bool) -> None:
         """Raise ``EnvironmentFault`` unless the server answers, an ``image`` too if there will be one, with all tags and choices."""
-        check_served(self.chat, image=image)
+        check_served(self.chat, image=image, limit="think_tokens")
         with self.chat.load() as client:
             _check_tags(client, self)
 

@@ -21,22 +21,22 @@ def served_model(chat: ChatSpec, named: str) -> str:
             return named
         found = client.models()
     if len(found) != 1:
-        raise EnvironmentFault(f"{chat.endpoint} serves {found}, and the job names none of them: --set {chat.role}.model=NAME")
+        raise EnvironmentFault(f"{chat.endpoint} serves {found}, and the job names none of them: --set {chat.section}.model=NAME")
     return found[0]
 
 
-def check_served(chat: ChatSpec, *, image: bool = False) -> None:
+def check_served(chat: ChatSpec, *, image: bool = False, limit: str = "max_tokens") -> None:
     """Raise ``EnvironmentFault`` unless the server answers within 10 seconds, with an ``image`` if wanted.
 
-    So it does for ``max_tokens`` beyond the server's context, which would kill every sample by itself.
+    So it does for ``max_tokens``, which the job sets as ``limit``, beyond the server's context: every sample would die of it by itself.
     """
     with chat.load() as client:
         client.check(image=image)
         context = client.context()
     if context is not None and chat.max_tokens > context:
         raise EnvironmentFault(
-            f"{chat.role}.max_tokens={chat.max_tokens} is more than the {context} tokens that {chat.model} at {chat.endpoint} has for "
-            f"prompt and answer together; lower it, --set {chat.role}.max_tokens={context // 2}, or serve with a larger --max-model-len"
+            f"{chat.role}.{limit}={chat.max_tokens} is more than the {context} tokens that {chat.model} at {chat.endpoint} has for "
+            f"prompt and answer together; lower it, --set {chat.role}.{limit}={context // 2}, or serve with a larger --max-model-len"
         )
 
 

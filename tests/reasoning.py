@@ -37,13 +37,18 @@ def solve(call: Call) -> Reply:
     """Answer a sum; what the question asks for besides decides how it goes wrong. Choice i of seed s is the rollout s + i."""
     text, n, seed = call.text, call.body.get("n", 1), call.body["seed"]
     if _REPEAT in text:
-        return choices(text.partition(_REPEAT)[2])
+        return choices(*[text.partition(_REPEAT)[2]] * n)
     if call.body["messages"][-1]["role"] == "assistant":  # a thought that was cut, and is to be ended
         return choices(f"It is <|begin_of_box|>{_total(_question(call))}<|end_of_box|>.</answer>")
     rollouts = range(seed, seed + n)
     if "endlessly" in text:
         return choices(*(ENDLESS for _ in rollouts), finish="length")
     return choices(*(_said(text, rollout) for rollout in rollouts))
+
+
+def solve_one(call: Call) -> str:
+    """Return the one choice of a server that does not take ``n``."""
+    return call.text.partition(_REPEAT)[2] if _REPEAT in call.text else _said(call.text, call.body["seed"])
 
 
 def _said(text: str, rollout: int) -> str:

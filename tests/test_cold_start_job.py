@@ -1,6 +1,7 @@
 """The cold start as a user runs it: every question and every rollout by one door, images where they belong, samples that parse."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,6 +142,72 @@ def test_a_server_that_strips_the_tags_is_refused_before_the_first_question(tmp_
         done = reasoning.run("cold_start", *reasoning.cold_start_flags(corpus, tmp_path / "out", server.endpoint), status=1)
     assert "skip_special_tokens" in done.stderr
     assert not (tmp_path / "out" / "cold_start").exists()
+
+
+def test_a_server_that_takes_no_n_is_refused_before_its_missing_choices_are_lost(tmp_path: Path):
+    corpus = reasoning.write(tmp_path / "questions", ROWS[:2])
+    with ScriptedServer(lambda call: reasoning.choices(reasoning.solve_one(call))) as server:
+        done = reasoning.run("cold_start", *reasoning.cold_start_flags(corpus, tmp_path / "out", server.endpoint), status=1)
+    assert "--set solver.per_request=1" in done.stderr
+
+
+def test_choices_that_a_server_leaves_out_are_dead_letters_and_no_silence(tmp_path: Path):
+    corpus = reasoning.write(tmp_path / "questions", ROWS[:1])
+
+    def stingy(call: Call) -> Reply:
+        return reasoning.choices(reasoning.tagged("5")) if "2 + 3" in call.text else reasoning.solve(call)
+
+    with ScriptedServer(stingy) as server:
+        reasoning.run("cold_start", *reasoning.cold_start_flags(corpus, tmp_path / "out", server.endpoint, "--set=limits.max_dead_ratio=1"))
+    run = reasoning.run_folder(tmp_path / "out", "cold_start")
+    found = reasoning.query(run, "select exit, reason, error from rollouts")
+    assert found == [("dead", "solver_failed", "expected 2 choices, found 1")] * 2
+
+
+def judged(honest: bool):
+    """Return a script that solves, and judges: an honest judge tells other words apart, another lets everything pass."""
+
+    def script(call: Call) -> Reply:
+        if "response_format" not in call.body:
+            return reasoning.solve(call)
+        texts = {json.loads(found) for found in re.findall(r"<(?:first|second)>(.*?)</(?:first|second)>", call.text, re.DOTALL)}
+        return reasoning.choices(json.dumps({"equivalent": not honest or texts == {"9", "nine"}, "reason": "so"}))
+
+    return script
+
+
+OPEN = [reasoning.question("How many are 4 + 5, in a word?", "nine", domain="trivia")]
+
+
+def test_what_no_rule_can_decide_is_asked_of_a_judge(tmp_path: Path):
+    corpus = reasoning.write(tmp_path / "questions", OPEN)
+    with ScriptedServer(judged(honest=True)) as server:
+        judge = [f"--set=judge.served.endpoint={server.endpoint}", "--set=judge.served.model=wise"]
+        reasoning.run("cold_start", *reasoning.cold_start_flags(corpus, tmp_path / "out", server.endpoint, *judge))
+    run = reasoning.run_folder(tmp_path / "out", "cold_start")
+    assert reasoning.query(run, "select distinct reward, rewarded_by from rollouts") == [(1.0, "judge")]
+
+
+def test_a_judge_that_lets_its_canaries_pass_stops_the_run(tmp_path: Path):
+    corpus = reasoning.write(tmp_path / "questions", OPEN)
+    with ScriptedServer(judged(honest=False)) as server:
+        judge = [f"--set=judge.served.endpoint={server.endpoint}", "--set=judge.served.model=gullible"]
+        done = reasoning.run("cold_start", *reasoning.cold_start_flags(corpus, tmp_path / "out", server.endpoint, *judge), status=1)
+    assert "gullible" in done.stderr
+    assert "wrong for certain" in done.stderr
+
+
+def test_languages_stand_to_each_other_as_the_job_asks(tmp_path: Path):
+    rows = [reasoning.question(f"What is {n} + {n}?", str(2 * n), language="zh" if n < 6 else "en") for n in range(40)]
+    corpus = reasoning.write(tmp_path / "questions", rows)
+    with ScriptedServer(reasoning.solve) as server:
+        shares = "--set=languages.shares={zh: 0.5, en: 0.5}"
+        reasoning.run("cold_start", *reasoning.cold_start_flags(corpus, tmp_path / "out", server.endpoint, shares))
+    run = reasoning.run_folder(tmp_path / "out", "cold_start")
+    kept = dict(reasoning.query(run, "select language, count(*) from ledger where exit = 'kept' group by all"))
+    assert kept["zh"] == 6
+    assert 2 <= kept["en"] <= 12
+    assert reasoning.query(run, "select distinct reason from ledger where exit = 'dropped'") == [("language_share",)]
 
 
 def test_the_model_to_be_trained_says_what_is_too_easy_and_too_hard(tmp_path: Path):

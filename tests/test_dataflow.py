@@ -30,6 +30,7 @@ from pipelines.recaption.plan import plan_run
 from pipelines.spine import config, dataflow, flags
 from pipelines.spine.commit import Output
 from pipelines.spine.config import ConfigError
+from pipelines.spine.served import OnEndpoint
 from pipelines.spine.wheel import write_wheel
 from schemas.exits import EnvironmentFault
 from synth.captioner import CaptionerSpec
@@ -87,7 +88,7 @@ def send(gpu: str = "", **captioner: str) -> None:
     source, output = Input(path="gs://bucket/pool/*.tar"), Output(folder="gs://bucket/runs")
     plan = plan_run(Job(input=source, captioner=spec, embedder=embedder, gpu=gpu, output=output))
     dataflow.make_ready(command.options, {}, gpu)
-    launch.execute(plan, launch.CaptionerOnEndpoint(plan.job.captioner, plan.at.answers, 1), command)
+    launch.execute(plan, OnEndpoint(plan.job.captioner, plan.at.answers, 1), command)
 
 
 def toy(*steps: Any, runner: str = "DataflowRunner") -> api.Pipeline:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from schemas.protocols import Failure
 from schemas.weights import TABLE, cache_dir
 from synth.answers import AnswerStore
 from synth.captioner import CaptionerSpec
+from synth.endpoint import Served
 from synth.judge import JudgeSpec, ServedJudge
 from synth.models.embedded import serve
 from synth.prompt import JUDGE, load_prompt
@@ -29,7 +30,7 @@ from tests.scripted_server import Call, Reply, ScriptedServer, completion, error
 from tests.verifying import HOSTILE, is_honest_set, labelled
 
 SPLIT = "0123456789abcdef0123456789abcdef"
-SPEC = JudgeSpec(endpoint="http://x/v1", model="scripted", backoff_seconds=1e-4, max_in_flight=4)
+SPEC = JudgeSpec(Served(endpoint="http://x/v1", model="scripted", backoff_seconds=1e-4, max_in_flight=4))
 RIGHT, WRONG = Reward(1.0, "equal", "judge"), Reward(0.0, "different", "judge")
 NO_VERDICT = Reward(None, "undecided", "judge")
 TASKS = [Task("mobile phone", "What is he holding?"), Task("navy blue", "Which colour?"), Task("a wooden bridge", "What do they cross?")]
@@ -55,6 +56,16 @@ def saying(says: Says) -> Callable[[Call], Reply]:
     return lambda call: verdict(says(data(call, "first"), data(call, "second")))
 
 
+SERVED = {field.name for field in fields(Served)}
+
+
+def changed(spec: JudgeSpec, **settings: Any) -> JudgeSpec:
+    """Return ``spec`` with other settings of its own, or of where it is served."""
+    there = {name: value for name, value in settings.items() if name in SERVED}
+    own = {name: value for name, value in settings.items() if name not in SERVED}
+    return replace(spec, served=replace(spec.served, **there), **own)
+
+
 def honest(first: str, second: str) -> bool:
     return (first, second) in SAME or (second, first) in SAME
 
@@ -62,7 +73,7 @@ def honest(first: str, second: str) -> bool:
 @contextmanager
 def judging(root: Path, script: Callable[[Call], Reply], **settings: Any) -> Generator[tuple[ScriptedServer, ServedJudge]]:
     with ScriptedServer(script) as server:
-        spec = replace(SPEC, endpoint=server.endpoint, **settings)
+        spec = changed(SPEC, endpoint=server.endpoint, **settings)
         judge = spec.load(AnswerStore(str(root), spec.digest))
         try:
             yield server, judge
@@ -199,7 +210,10 @@ def test_a_request_that_the_server_refuses_fails_alone(tmp_path: Path):
 
 
 def test_a_dead_server_stops_the_run_and_names_the_judge(tmp_path: Path):
-    with judging(tmp_path, lambda _: Reply(drop=True), retries=0) as (_, judge), pytest.raises(EnvironmentFault, match=r"judge\.endpoint"):
+    with (
+        judging(tmp_path, lambda _: Reply(drop=True), retries=0) as (_, judge),
+        pytest.raises(EnvironmentFault, match=r"judge\.served\.endpoint"),
+    ):
         judge.judge(SPLIT, PAIRS)
 
 
@@ -209,7 +223,7 @@ def test_a_dead_server_stops_the_run_and_names_the_judge(tmp_path: Path):
 def test_a_judge_that_agrees_with_everything_is_refused_with_figures(tmp_path: Path):
     with (
         judging(tmp_path, saying(lambda *_: True)) as (_, judge),
-        pytest.raises(JudgeRefused, match=r"scripted.*at most 5%.*20 of 20.*judge\.model"),
+        pytest.raises(JudgeRefused, match=r"scripted.*at most 5%.*20 of 20.*judge\.served\.model"),
     ):
         judge.judge(SPLIT, PAIRS)
 
@@ -404,14 +418,14 @@ def test_what_a_verdict_depends_on_is_in_the_digest_and_where_it_is_asked_is_not
         {"prompt": "judge_zh"},
         {"extra": {"min_p": 0.1}},
     ]
-    assert len({SPEC.digest, *(replace(SPEC, **other).digest for other in others)}) == 1 + len(others)
-    assert replace(SPEC, endpoint="http://y/v1", max_in_flight=1, retries=9).digest == SPEC.digest
+    assert len({SPEC.digest, *(changed(SPEC, **other).digest for other in others)}) == 1 + len(others)
+    assert changed(SPEC, endpoint="http://y/v1", max_in_flight=1, retries=9).digest == SPEC.digest
 
 
 @pytest.mark.parametrize("settings", [{"orders": 3}, {"canaries": 0}, {"most_canaries": 1.0}, {"extra": {"response_format": {}}}])
 def test_settings_that_would_disarm_the_judge_are_refused(settings: Mapping[str, Any]):
     with pytest.raises(ValueError, match=r"judge\."):
-        replace(SPEC, **settings)
+        changed(SPEC, **settings)
 
 
 def test_a_prompt_serves_the_model_that_it_was_written_for():
@@ -425,13 +439,13 @@ def test_a_prompt_serves_the_model_that_it_was_written_for():
 
 def test_the_model_is_named_by_the_endpoint_where_the_job_does_not(tmp_path: Path):
     with ScriptedServer(saying(honest), models=("judge-7b",)) as server:
-        assert JudgeSpec(endpoint=server.endpoint).resolved().name == "judge-7b"
+        assert JudgeSpec(Served(endpoint=server.endpoint)).resolved().name == "judge-7b"
         server.models = ("one", "two")
-        with pytest.raises(EnvironmentFault, match=r"judge\.model"):
-            JudgeSpec(endpoint=server.endpoint).resolved()
+        with pytest.raises(EnvironmentFault, match=r"judge\.served\.model"):
+            JudgeSpec(Served(endpoint=server.endpoint)).resolved()
     assert JudgeSpec().resolved() == JudgeSpec()
     with pytest.raises(ValueError, match="embedded"):
-        JudgeSpec(model="x").resolved()
+        JudgeSpec(Served(model="x"))
 
 
 # A real model.
@@ -440,7 +454,7 @@ def test_the_model_is_named_by_the_endpoint_where_the_job_does_not(tmp_path: Pat
 def test_a_model_of_135_million_weights_agrees_with_everything_and_is_refused(tmp_path: Path):
     weights = fetch(TABLE["smollm2"], cache_dir())
     with serve(weights, threads=2) as endpoint:
-        spec = replace(JudgeSpec(weights="smollm2", canaries=4, max_tokens=60), endpoint=endpoint, max_in_flight=1)
+        spec = JudgeSpec(Served(weights="smollm2").at(endpoint), canaries=4, max_tokens=60)
         judge = spec.load(AnswerStore(str(tmp_path), spec.digest))
         try:
             with pytest.raises(JudgeRefused, match="smollm2"):

@@ -91,7 +91,7 @@ class Tally:
         if self.rate > most:
             raise JudgeRefused(
                 f"expected the judge {name} to let at most {most:.0%} of the answers pass that are wrong for certain, "
-                f"found {self.passed} of {self.asked}; no verdict of it stands: judge by a stronger model, --set judge.model=NAME"
+                f"found {self.passed} of {self.asked}; no verdict of it stands: judge by a stronger model, --set judge.served.model=NAME"
             )
 
 
