@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from synth.verifiers.expression import Expression, read
-from synth.verifiers.lengths import Unit, unit
+from synth.verifiers.maths_units import Unit, unit
 
 MOST_ITEMS, DEEPEST = 64, 4
 """Items of a list and brackets within brackets that are looked at (ours)."""
@@ -30,7 +30,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    r"""Several values. ``opening`` and ``closing`` are the brackets, empty for a bare list, ``\\cup`` for a union."""
+    r"""Several values. ``opening`` and ``closing`` are the brackets, empty for a bare list, ``\cup`` for a union."""
 
     opening: str
     closing: str
@@ -62,7 +62,7 @@ _PERCENT = re.compile(r"\s*(?:%|\b(?:percent|pct|per cent)\b)$")
 _CHINESE_PERCENT = re.compile(r"百分之\s*(?=[\d.])")
 _CURRENCY = re.compile(r"(-?)\s*([$¥€£])\s*(?=[\d.])")
 _UNIT = re.compile(
-    r"(?P<head>.*[\d)}!])\s*(?:\\(?:text|mathrm|mbox|rm|textrm)\s*\{\s*(?P<set>[^{}]{1,40}?)\s*\}|(?P<spaced>(?<=[\d)}!]) "
+    r"(?P<head>.*(?:[\d)}!]|\\pi))\s*(?:\\(?:text|mathrm|mbox|rm|textrm)\s*\{\s*(?P<set>[^{}]{1,40}?)\s*\}|(?P<spaced>(?<=[\d)}!]) "
     r"[A-Za-z°$µ]{1,2})|(?P<plain>\^\\circ ?C?|[A-Za-zµ\u4e00-\u9fff$€£¥°%][A-Za-zµ\u4e00-\u9fff /.]{0,39}?))"
     r"(?P<power>\s?\^\{?-?[1-4]\}?|(?<=m)[23])?(?P<per>\s?/\s?[A-Za-z\u4e00-\u9fff]{1,8}(?:\^\{?[1-4]\}?)?)?"
 )
@@ -80,6 +80,11 @@ _BRACKET = re.compile(r"\\?[\[({]|\\?[\])}]")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0400-\u04ff]")
 _THOUSANDS = re.compile(r"[-+$¥€£ ]{0,3}[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _SPACED = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?: \d{3})+(?![\d])")
+_ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_SPELLED = {
+    **{word: number for number, word in enumerate(_ENGLISH)},
+    **{sign: number for number, sign in enumerate("零一二三四五六七八九十")},
+}
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm)\s*\{([^{}]*)\}")
 
 
@@ -137,7 +142,7 @@ def _union(text: str, depth: int) -> Group | None:
 
 
 def _bracketed(text: str, depth: int) -> Group | None:
-    """Read a tuple, an interval or a set; one thing in round or square brackets is none."""
+    """Return a tuple, an interval or a set; one thing in round or square brackets is none."""
     label = _LABEL.match(text)
     inner = text[label.end() :] if label else text
     brackets = list(_BRACKET.finditer(inner))
@@ -201,7 +206,7 @@ def quantity(text: str, label: str = "") -> Quantity | None:
 
 
 def _measures(text: str, measured: Quantity) -> bool:
-    """Tell whether letters that could be variables are a unit: a known one of two letters, or apart from its number (``5 m``, not ``5m``)."""
+    """Tell whether letters that may be variables are a unit: a known one, of two letters or apart from its number (``5 m``)."""
     return measured.known() is not None and (len(measured.unit) > 1 or text.endswith(" " + measured.unit))
 
 
@@ -229,7 +234,7 @@ def _multiplied(head: str, name: str) -> tuple[str, Fraction, str]:
 
 
 def _interval(text: str, signs: list[str], depth: int) -> Group | None:
-    """Read an inequality of one variable and constants as its interval."""
+    """Return the interval of an inequality of one variable and constants."""
     sides = [side.strip() for side in _RELATION.split(text)[::2]]
     names = [re.fullmatch(r"\\?[A-Za-z]+", side) is not None and not side.startswith(("\\infty", "\\pi")) for side in sides]
     kinds = {_SIGNS.get(sign, sign) for sign in signs}
@@ -254,8 +259,10 @@ def _relation(text: str, signs: list[str]) -> Relation | None:
     return Relation(_SIGNS.get(signs[0], signs[0]), left, right) if left and right else None
 
 
-def _words(text: str) -> Words | None:
+def _words(text: str) -> Value | None:
     bare = _TEXT.sub(r" \1 ", text)
+    if bare.casefold() in _SPELLED:
+        return quantity(str(_SPELLED[bare.casefold()]))
     if not _WORD.search(bare) or "\\" in bare:
         return None
     return Words(" ".join(bare.casefold().split()).strip(" .'\""))

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _TABLE: Mapping[str, str] = {
-    "length": "mm=1/1000 毫米 millimeter millimetre|cm=1/100 厘米 公分 centimeter centimetre|dm=1/10 分米|m=1 米 公尺 meter metre|km=1000 千米 公里 kilometer kilometre"
-    "|in=127/5000 英寸 inch inches|ft=381/1250 英尺 foot feet|yd=1143/1250 yard|mi=201168/125 英里 mile|nm=1/1000000000 纳米|um=1/1000000 微米",
-    "mass": "mg=1/1000 毫克 milligram|g=1 克 gram|kg=1000 千克 公斤 kilogram|t=1000000 吨 ton tonne|lb=45359237/100000 磅 pound lbs|oz=45359237/1600000 盎司 ounce",
+    "length": "mm=1/1000 毫米 millimeter millimetre|cm=1/100 厘米 公分 centimeter centimetre|dm=1/10 分米"
+    "|m=1 米 公尺 meter metre|km=1000 千米 公里 kilometer kilometre"
+    "|in=127/5000 英寸 inch inches|ft=381/1250 英尺 foot feet|yd=1143/1250 yard"
+    "|mi=201168/125 英里 mile|nm=1/1000000000 纳米|um=1/1000000 微米",
+    "mass": "mg=1/1000 毫克 milligram|g=1 克 gram|kg=1000 千克 公斤 kilogram|t=1000000 吨 ton tonne"
+    "|lb=45359237/100000 磅 pound lbs|oz=45359237/1600000 盎司 ounce",
     "time": "ms=1/1000 毫秒|s=1 秒 秒钟 sec second|min=60 分钟 minute mins|h=3600 小时 hr hour|d=86400 天 日 day|week=604800 周 星期",
     "volume": "mL=1/1000 ml 毫升 milliliter|L=1 l 升 liter litre",
     "angle": "°=1 ^\\circ 度 degree deg",
