@@ -9,6 +9,7 @@ from synth.verifiers.gate import gate
 from synth.verifiers.maths_choice import compare_choices
 from synth.verifiers.maths_units import unit
 from synth.verifiers.notation import standard
+from synth.verifiers.numerals import has_number
 from synth.verifiers.reward import DIFFERENT, EQUAL, TIMEOUT, UNDECIDED, Reward, Task
 from synth.verifiers.values import NAME, Group, Quantity, Relation, Value, Words, quantity, value
 
@@ -20,10 +21,8 @@ _NAME = re.compile(NAME)
 _UNREADABLE = re.compile(r"==|[\d)]\s*_|#|@|\"|;.*;.*;")
 _SPACE = re.compile(r"\s+")
 _APPROX = re.compile(r"\\approx|~=|≈")
-_NUMBER_WORDS = re.compile(
-    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy"
-    r"|eighty|ninety|hundred|thousand|million|half"
-    r"|third|quarter|dozen|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
+_OTHER_NUMBERS = re.compile(
+    r"\b(?:third|quarter|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
 )
 _DENIAL = re.compile(r"\b(?:not|never|wrong|incorrect|false|except|isn't)\b|不是|不等于|不对|错误|并非")
 _LONG_EXPONENT = re.compile(rf"\^\s*\{{?\s*-?\d{{{LARGEST_EXPONENT},}}|\^\s*\{{[^{{}}]*\^|\d{{{LARGEST_EXPONENT},}}\s*!|!\s*!")
@@ -143,7 +142,7 @@ def _decided(equal: bool, by: str) -> Reward:
 
 def _may_hold_a_number(words: str) -> bool:
     """Tell whether words may stand for a number; what denies one does not."""
-    return not _DENIAL.search(words) and bool(_NUMBER_WORDS.search(words) or any(character.isdigit() for character in words))
+    return not _DENIAL.search(words) and bool(has_number(words) or _OTHER_NUMBERS.search(words))
 
 
 def _unasked(truth: Quantity, answer: Quantity, question: str) -> bool:

@@ -1,4 +1,7 @@
-"""The letters of multiple choices, and the texts they stand for."""
+"""The letters of multiple choices in mathematics, and the texts they stand for.
+
+Less is a letter here than in ``choice``: ``x`` and ``ab`` are variables, and ``f'`` is not ``f``.
+"""
 
 import re
 

@@ -6,6 +6,8 @@ from fractions import Fraction
 
 from synth.verifiers.expression import Expression, read
 from synth.verifiers.maths_units import Unit, unit
+from synth.verifiers.numerals import MAGNITUDES, in_words
+from synth.verifiers.units import HAN
 
 MOST_ITEMS, DEEPEST = 64, 4
 """Items of a list and brackets within brackets that are looked at (ours)."""
@@ -66,7 +68,8 @@ _UNIT = re.compile(
     r"[A-Za-z°$µ]{1,2})|(?P<plain>\^\\circ ?C?|[A-Za-zµ\u4e00-\u9fff$€£¥°%][A-Za-zµ\u4e00-\u9fff /.]{0,39}?))"
     r"(?P<power>\s?\^\{?-?[1-4]\}?|(?<=m)[23])?(?P<per>\s?/\s?[A-Za-z\u4e00-\u9fff]{1,8}(?:\^\{?[1-4]\}?)?)?"
 )
-_MULTIPLIERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "百": 2, "千": 3, "万": 4, "亿": 8}
+_MULTIPLIERS = {**{word: power for word, power in MAGNITUDES.items() if not word.isascii() or len(word) > 2}, "hundred": 2, "百": 2}
+"""Words alone: one or two letters behind a number are variables."""
 _NO_UNIT = re.compile(
     r"\b(?:not|no|isn|wrong|incorrect|false|squared|cubed|factorial|half|halves|thirds?|quarters?|fifths?|dozens?|hundreds?"
     r"|thousands?|millions?|billions?|choose|minus|plus|mod|times|percent|over|or|if|else|and|more|less|sin|cos|tan|log|ln|sqrt|pi"
@@ -80,11 +83,6 @@ _BRACKET = re.compile(r"\\?[\[({]|\\?[\])}]")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0400-\u04ff]")
 _THOUSANDS = re.compile(r"[-+$¥€£ ]{0,3}[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _SPACED = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?: \d{3})+(?![\d])")
-_ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_SPELLED = {
-    **{word: number for number, word in enumerate(_ENGLISH)},
-    **{sign: number for number, sign in enumerate("零一二三四五六七八九十")},
-}
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm)\s*\{([^{}]*)\}")
 
 
@@ -228,8 +226,8 @@ def _with_unit(text: str, label: str) -> Quantity | None:
 
 def _multiplied(head: str, name: str) -> tuple[str, Fraction, str]:
     for word, power in _MULTIPLIERS.items():
-        if name.startswith(word) and name not in ("千米", "千克", "千瓦", "千牛", "千焦"):
-            return head, Fraction(10) ** power, name.removeprefix(word).strip()
+        if name.startswith(word) and name not in HAN:
+            return head, Fraction(10) ** power, name.removeprefix(word + "s").removeprefix(word).strip()
     return head, Fraction(1), name
 
 
@@ -261,8 +259,9 @@ def _relation(text: str, signs: list[str]) -> Relation | None:
 
 def _words(text: str) -> Value | None:
     bare = _TEXT.sub(r" \1 ", text)
-    if bare.casefold() in _SPELLED:
-        return quantity(str(_SPELLED[bare.casefold()]))
+    spelled = in_words(bare.strip())
+    if spelled and not spelled[1]:
+        return quantity(str(spelled[0]))
     if not _WORD.search(bare) or "\\" in bare:
         return None
     return Words(" ".join(bare.casefold().split()).strip(" .'\""))
