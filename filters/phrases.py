@@ -45,8 +45,8 @@ _FILLERS = re.compile(
 )
 _EMPTY = frozenset(
     words("""
-    a alright an and answer begin as be by can do for here go going hmm hm i i'll in is it let me my need now of ok okay on question right see
-    so step steps sure task that the then think thinking this to uh um us user want wants we well what will with yes should
+    a alright an and answer begin as be by can do for here go going hmm hm i i'll in is it let me my need now of ok okay on question
+    right see so step steps sure task that the then think thinking this to uh um us user want wants we well what will with yes should
     let's have about try carefully start give provide first get just
     """)
 )

@@ -51,7 +51,7 @@ def test_all_right_answers_are_accepted_and_no_wrong_one_is(maths: Maths) -> Non
     assert wrong == []
     assert values[1.0, 1.0] >= 190
     assert values[0.0, 0.0] >= 260
-    assert values[0.0, None] <= 20
+    assert values[0.0, None] <= 14
 
 
 @pytest.mark.parametrize(("name", "ordered", "count"), [("nemo_skills", False, 64), ("hendrycks", True, 16)])
@@ -95,11 +95,32 @@ def test_of_math_verifys_cases_we_accept_none_that_it_calls_different_but_by_pol
         ("123456.78", "123456.79", 0.0),
         ("1000000", "1000001", 0.0),
         ("x=1, y=2", "2, 1", 0.0),
+        ("x=2, y=3", "(2, 3)", 1.0),
+        ("\\pm 2", "(-2, 2)", 0.0),
+        ("1, 2", "[0, 10]", 0.0),
         ("x=5", "y=5", 0.0),
         ("√3/3", "√3/3 ≈ 0.577", 1.0),
         ("12", "3*4=12", 1.0),
         ("12", "12=13", 0.0),
         ("1 - \\frac{1}{\\mathrm{e}}", "1 + \\frac{1}{\\mathrm{e}}", 0.0),
+        ("12", "twelve", 1.0),
+        ("12", "twelve hundred", 0.0),
+        ("21", "二十一", 1.0),
+        ("21", "二十", 0.0),
+        ("(-\\infty, 1) \\cup (3, \\infty)", "(3, ∞) ∪ (-∞, 1)", 1.0),
+        ("(-\\infty, 1) \\cup (3, \\infty)", "(-∞, 1), (3, ∞)", 1.0),
+        ("(-\\infty, 1) \\cup (3, \\infty)", "(-∞, 1), [3, ∞)", 0.0),
+        ("\\pi", "180°", 1.0),
+        ("60^\\circ", "\\frac{\\pi}{3}", 1.0),
+        ("\\pi", "90°", 0.0),
+        ("A, C", "CA", 1.0),
+        ("A, C", "A, B", 0.0),
+        ("72 km/h", "72千米/时", 1.0),
+        ("72 km/h", "72米/时", 0.0),
+        ("$5", "5美元", 1.0),
+        ("5美元", "5欧元", 0.0),
+        ("3000000", "3百万", 1.0),
+        ("5000000 km", "5 millions", 1.0),
     ],
 )
 def test_a_policy_is_kept(maths: Maths, truth: str, answer: str, value: float | None) -> None:

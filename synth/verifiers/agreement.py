@@ -1,20 +1,23 @@
 """Whether two values agree: certain either way, or not decided here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 from zlib import crc32
 
-from synth.verifiers.expression import Evaluation, Expression, NoValue
+from synth.verifiers.evaluation import Evaluation, NoValue
+from synth.verifiers.expression import Expression
 from synth.verifiers.values import Group, Quantity, Relation, Value, Words
 
 POINTS = 3
-"""Points at which expressions with variables are compared (ours): two different ones of degree d agree at one of 1,990 by a chance of d in 1,990."""
+"""Points at which expressions with variables are compared (ours). Different ones of degree d agree at one by a chance of d in 1,990."""
 EQUAL_TO, DIFFERENT_BY = 1e-10, 1e-7
 """Relative differences up to which floating point calls two equal, and from which different; between them it does not say (ours)."""
 NOISE = 1e-11
 """Share of the largest number on the way that rounding may have left (ours)."""
+DEGREE = Fraction(math.pi) / 180
 ZERO = 1e-6
 """Added to the truth's size, so that a tolerance at 0 is one at all (GLM-V's released reward system)."""
 
@@ -60,6 +63,8 @@ class Agreement:
             return self._either(self._scaled(truth, answer, Fraction(1)), self._percent(truth, answer))
         if truth.unit and answer.unit and truth.unit != answer.unit:
             return self._units(truth, answer)
+        if bool(truth.unit) != bool(answer.unit) and (_in_degrees(truth, answer) or _in_degrees(answer, truth)):
+            return self._scaled(truth, answer, DEGREE if answer.unit else 1 / DEGREE)
         return self._scaled(truth, answer, Fraction(1))
 
     def _percent(self, truth: Quantity, answer: Quantity) -> bool | None:
@@ -117,6 +122,8 @@ class Agreement:
             return self._sets(truth, answer)
         if loose == {"", "("} and "]" not in (truth.closing, answer.closing):
             return self._in_order(truth.items, answer.items)
+        if loose == {"", "\\cup"} and all(isinstance(item, Group) for item in (*truth.items, *answer.items)):
+            return self._sets(truth, answer)
         if loose <= {"(", "["} and len(truth.items) == len(answer.items) == 2:
             return False
         return None
@@ -145,6 +152,11 @@ class Agreement:
         if len(truth.items) != len(answer.items):
             return None
         return True if all(True in line for line in lines) else None
+
+
+def _in_degrees(one: Quantity, other: Quantity) -> bool:
+    r"""Tell whether an angle in degrees meets one in radians, which is known by its ``\pi``."""
+    return "\\circ" in one.unit and "\\pi" in other.text
 
 
 def _named(items: Sequence[Value]) -> bool:

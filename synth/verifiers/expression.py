@@ -1,57 +1,27 @@
-"""Arithmetic and elementary functions, read by a grammar of our own and evaluated on numbers; nothing in a text is ever executed."""
+"""Arithmetic and elementary functions, read by a grammar of our own; nothing in a text is ever executed."""
 
-import cmath
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 MOST_CHARACTERS, MOST_NODES, DEEPEST, MOST_DIGITS = 512, 256, 24, 400
 """What is longer, larger, deeper or has longer numbers is not read here (ours)."""
-LARGEST_POWER, LARGEST_BITS, LARGEST_FACTORIAL = 512, 4096, 170
-"""Exact powers up to here; beyond, floating point (ours)."""
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?(?:[eE][-+]?\d{1,3}(?![\dA-Za-z]))?|\.\d+)|\\([A-Za-z]+)|([A-Za-z]+)|([-+*/^_(){}\[\]|!%]))")
-_CONSTANTS: Mapping[str, Any] = {"pi": math.pi, "e": math.e, "i": 1j, "infty": math.inf}
-_LETTERS = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "theta",
-        "lambda",
-        "mu",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "omega",
-        "Delta",
-        "Omega",
-        "xi",
-        "eta",
-        "kappa",
-        "psi",
-        "chi",
-    ]
-)
+CONSTANTS = frozenset({"pi", "e", "i", "infty"})
+TRIGONOMETRY = ("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "asin", "acos", "atan")
+FUNCTIONS = frozenset({*TRIGONOMETRY, "sinh", "cosh", "tanh", "exp", "ln", "log", "lg"})
+_GREEK = frozenset(
+    (
+        "alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu", "rho", "sigma", "tau", "phi", "omega", "Delta",
+        "Omega", "xi", "eta", "kappa", "psi", "chi",
+    )
+)  # fmt: skip
 
 
-def _cot(x: complex) -> complex:
-    return 1 / cmath.tan(x)
-
-
-_FUNCTIONS: Mapping[str, Any] = {
-    "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "cot": _cot, "sec": lambda x: 1 / cmath.cos(x), "csc": lambda x: 1 / cmath.sin(x),
-    "arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "asin": cmath.asin, "acos": cmath.acos, "atan": cmath.atan,
-    "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh, "exp": cmath.exp, "ln": cmath.log, "log": cmath.log10, "lg": cmath.log10,
-}  # fmt: skip
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
-_WORDS = frozenset({*_FUNCTIONS, "sqrt", "pi"})
+_WORDS = frozenset({*FUNCTIONS, "sqrt", "pi"})
 
 Node = tuple[Any, ...]
 """An operation and its operands."""
@@ -59,10 +29,6 @@ Node = tuple[Any, ...]
 
 class NotRead(Exception):
     """The text is none that this grammar reads, or could be read in two ways."""
-
-
-class NoValue(Exception):
-    """The expression has no value at this point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +80,14 @@ class _Reader:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
     def _next(self) -> str:
-        token = self._peek()
+        piece = self._peek()
         self.at += 1
-        if not token:
+        if not piece:
             raise NotRead
-        return token
+        return piece
 
-    def _expect(self, token: str) -> None:
-        if self._next() != token:
+    def _expect(self, piece: str) -> None:
+        if self._next() != piece:
             raise NotRead
 
     def _made(self, *parts: Any) -> Node:
@@ -157,7 +123,7 @@ class _Reader:
                 return node
 
     def _mixed(self, node: Node) -> Node | None:
-        r"""``3\\frac{1}{2}`` is a sum: a whole number before a fraction of whole numbers."""
+        r"""``3\frac{1}{2}`` is a sum: a whole number before a fraction of whole numbers."""
         if node[0] != "n" or self._peek() != "\\frac" or self.tokens[self.at - 1] != str(node[1]):
             return None
         fraction = self._power()
@@ -165,8 +131,8 @@ class _Reader:
         return self._made("+" if proper else "*", node, fraction)
 
     def _starts_factor(self) -> bool:
-        token = self._peek()
-        return bool(token) and (token[0].isalnum() or token in ("(", "[", "{") or (token[0] == "\\" and token[1:] not in ("circ",)))
+        piece = self._peek()
+        return bool(piece) and (piece[0].isalnum() or piece in ("(", "[", "{") or (piece[0] == "\\" and piece[1:] not in ("circ",)))
 
     def _signed(self) -> Node:
         if self._peek() in ("+", "-"):
@@ -200,29 +166,29 @@ class _Reader:
         return self._atom()
 
     def _atom(self) -> Node:
-        token = self._next()
-        if token[0].isdigit() or token[0] == ".":
-            return self._number(token)
-        if token in ("(", "[", "{"):
-            return self._closed({"(": ")", "[": "]", "{": "}"}[token])
-        if token == "|":
+        piece = self._next()
+        if piece[0].isdigit() or piece[0] == ".":
+            return self._number(piece)
+        if piece in ("(", "[", "{"):
+            return self._closed({"(": ")", "[": "]", "{": "}"}[piece])
+        if piece == "|":
             return self._made("abs", self._closed("|"))
-        name = token.removeprefix("\\")
-        if name in _FUNCTIONS:
+        name = piece.removeprefix("\\")
+        if name in FUNCTIONS:
             return self._function(name)
-        if token in ("\\frac", "\\sqrt", "\\binom") or name == "sqrt":
+        if piece in ("\\frac", "\\sqrt", "\\binom") or name == "sqrt":
             return self._command(name)
-        if name in _CONSTANTS:
+        if name in CONSTANTS:
             return self._made("c", name)
-        if token.isalpha() or name in _LETTERS:
+        if piece.isalpha() or name in _GREEK:
             return self._variable(name)
         raise NotRead
 
-    def _number(self, token: str) -> Node:
-        if len(token) > MOST_DIGITS:
+    def _number(self, piece: str) -> Node:
+        if len(piece) > MOST_DIGITS:
             raise NotRead
-        self.decimal = self.decimal or "." in token.rstrip(".")
-        return self._made("n", Fraction(token) if not token.isdigit() else int(token))
+        self.decimal = self.decimal or "." in piece.rstrip(".")
+        return self._made("n", Fraction(piece) if not piece.isdigit() else int(piece))
 
     def _closed(self, end: str) -> Node:
         node = self._sum()
@@ -261,15 +227,15 @@ class _Reader:
 
     def _argument(self) -> Node:
         """Read what a command takes: a group, or one sign; of a longer number LaTeX takes the first digit, and people mean all of it."""
-        token = self._next()
-        if token == "{":
+        piece = self._next()
+        if piece == "{":
             return self._closed("}")
-        if token.isdigit() and len(token) == 2 and self.tokens[self.at - 2] == "\\frac":
-            self.tokens[self.at - 1 : self.at] = [token[0], token[1]]
-            token = token[0]
-        if token == "(" and self.tokens[self.at - 2] in ("\\sqrt", "sqrt"):
+        if piece.isdigit() and len(piece) == 2 and self.tokens[self.at - 2] == "\\frac":
+            self.tokens[self.at - 1 : self.at] = [piece[0], piece[1]]
+            piece = piece[0]
+        if piece == "(" and self.tokens[self.at - 2] in ("\\sqrt", "sqrt"):
             return self._closed(")")
-        if len(token) != 1 or not token.isalnum():
+        if len(piece) != 1 or not piece.isalnum():
             raise NotRead
         self.at -= 1
         return self._atom()
@@ -291,11 +257,11 @@ class _Reader:
         return self._made("^", node, power) if power else node
 
     def _operand(self) -> Node:
-        r"""Read the argument of a function: a bracket, or factors up to a sign or the next function (``\\sin 2x \\cos x``)."""
+        r"""Read the argument of a function: a bracket, or factors up to a sign or the next function (``\sin 2x \cos x``)."""
         if self._peek() in ("(", "[", "{"):
             return self._power()
         node = self._signed()
-        while self._starts_factor() and self._peek() not in ("(", "[", "{") and self._peek().removeprefix("\\") not in _FUNCTIONS:
+        while self._starts_factor() and self._peek() not in ("(", "[", "{") and self._peek().removeprefix("\\") not in FUNCTIONS:
             node = self._made("*", node, self._power())
         if self._peek() == "/":
             raise NotRead
@@ -323,107 +289,3 @@ def _letters(word: str) -> list[str]:
     if len(word) > 2:
         raise NotRead
     return list(word)
-
-
-class Evaluation:
-    """The value of an expression at a point, and the largest number on the way to it."""
-
-    def __init__(self, point: Mapping[str, Fraction]) -> None:
-        self.point = point
-        self.scale = 0.0
-
-    def of(self, node: Node) -> Any:
-        """Return the value, a ``Fraction`` or ``int`` while all is exact, else float or complex. Raises ``NoValue``."""
-        try:
-            value = self._of(node)
-        except (ArithmeticError, ValueError, OverflowError) as fault:
-            raise NoValue from fault
-        return value
-
-    def _of(self, node: Node) -> Any:
-        operation, *operands = node
-        if operation == "n":
-            return operands[0]
-        if operation == "v":
-            return self.point[operands[0]]
-        if operation == "c":
-            return _CONSTANTS[operands[0]]
-        if operation == "f":
-            value = _FUNCTIONS[operands[0]](complex(self._of(operands[1])))
-        else:
-            value = _OPERATIONS[operation](*map(self._of, operands))
-        if not isinstance(value, int | Fraction):
-            value = complex(value)
-            if not cmath.isfinite(value) and not (operation == "neg" or value in (math.inf, -math.inf)):
-                raise NoValue
-            value = value.real if abs(value.imag) <= 1e-13 * abs(value) else value
-            self.scale = max(self.scale, abs(value) if abs(value) != math.inf else 0)
-        elif value.numerator.bit_length() > LARGEST_BITS or value.denominator.bit_length() > LARGEST_BITS:
-            raise NoValue
-        return value
-
-
-def _divided(a: Any, b: Any) -> Any:
-    return Fraction(a) / b if isinstance(a, int | Fraction) and isinstance(b, int | Fraction) else a / b
-
-
-def _raised(a: Any, b: Any) -> Any:
-    if isinstance(b, Fraction) and b.denominator == 1:
-        b = int(b)
-    if isinstance(a, int | Fraction) and isinstance(b, int):
-        if abs(b) > LARGEST_POWER or max(a.numerator.bit_length(), a.denominator.bit_length()) * abs(b) > LARGEST_BITS:
-            raise NoValue
-        return Fraction(a) ** b
-    return _real_power(a, b)
-
-
-def _real_power(a: Any, b: Any) -> Any:
-    """Refuse a power of a negative number by a fraction other than a half: it is read in two ways, as a real root and as the principal one."""
-    negative = not isinstance(a, complex) and a < 0
-    if negative and not (isinstance(b, complex) or b == Fraction(1, 2) or b == int(b)):
-        raise NoValue
-    return cmath.exp(complex(b) * cmath.log(complex(a))) if a else complex(a) ** complex(b)
-
-
-def _rooted(a: Any, n: Any) -> Any:
-    if n == 2 and isinstance(a, int | Fraction) and a >= 0:
-        top, bottom = math.isqrt(a.numerator), math.isqrt(a.denominator)
-        if top * top == a.numerator and bottom * bottom == a.denominator:
-            return Fraction(top, bottom)
-    return cmath.sqrt(complex(a)) if n == 2 else _raised(a, _divided(1, n))
-
-
-def _factorial(a: Any) -> Any:
-    if not isinstance(a, int | Fraction) or a != int(a) or not 0 <= a <= LARGEST_FACTORIAL:
-        raise NoValue
-    return math.factorial(int(a))
-
-
-def _chosen(n: Any, k: Any) -> Any:
-    if not (isinstance(n, int) and isinstance(k, int) and 0 <= k <= n <= 2 * LARGEST_FACTORIAL):
-        raise NoValue
-    return math.comb(n, k)
-
-
-def _logarithm(a: Any, base: Any) -> Any:
-    value = cmath.log(complex(a)) / cmath.log(complex(base))
-    nearest = round(value.real) if cmath.isfinite(value) else 0
-    exact = isinstance(a, int | Fraction) and isinstance(base, int) and abs(nearest) < LARGEST_POWER and a > 0 and base > 1
-    return nearest if exact and Fraction(base) ** nearest == a else value
-
-
-_OPERATIONS: Mapping[str, Any] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": _divided,
-    "^": _raised,
-    "neg": lambda a: -a,
-    "abs": abs,
-    "root": _rooted,
-    "!": _factorial,
-    "%": lambda a: _divided(a, 100),
-    "deg": lambda a: complex(a) * math.pi / 180,
-    "binom": _chosen,
-    "log": _logarithm,
-}

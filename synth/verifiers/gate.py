@@ -7,7 +7,7 @@ learn to answer "a correct number between 0 and 10" (paper 5.2). A gate of plain
 import unicodedata
 from collections.abc import Callable
 
-from synth.verifiers.hedges import (
+from synth.verifiers.gate_phrases import (
     BETWEEN_OPENERS,
     COMPARED,
     DASH,
@@ -131,7 +131,7 @@ def _spans(text: str, truth: str) -> bool:
     if SPAN.search(text) or COMPARED.search(text) or _dashed(text, truth):
         return True
     is_words = bool(truth) and not any(character.isdigit() for character in truth)
-    return not is_words and bool(INEQUALITY.search(text) or INTERVAL.search(text))
+    return not is_words and bool(INEQUALITY.search(text) or (INTERVAL.search(text) and not _has_parts(truth)))
 
 
 def _is_several(said: str, truth: str) -> bool:

@@ -6,9 +6,10 @@ from typing import ClassVar, Literal, Protocol
 
 from synth.verifiers.agreement import Agreement
 from synth.verifiers.gate import gate
-from synth.verifiers.lengths import unit
+from synth.verifiers.maths_choice import compare_choices
+from synth.verifiers.maths_units import unit
 from synth.verifiers.notation import standard
-from synth.verifiers.options import compare_choices
+from synth.verifiers.numerals import has_number
 from synth.verifiers.reward import DIFFERENT, EQUAL, TIMEOUT, UNDECIDED, Reward, Task
 from synth.verifiers.values import NAME, Group, Quantity, Relation, Value, Words, quantity, value
 
@@ -20,10 +21,8 @@ _NAME = re.compile(NAME)
 _UNREADABLE = re.compile(r"==|[\d)]\s*_|#|@|\"|;.*;.*;")
 _SPACE = re.compile(r"\s+")
 _APPROX = re.compile(r"\\approx|~=|≈")
-_NUMBER_WORDS = re.compile(
-    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy"
-    r"|eighty|ninety|hundred|thousand|million|half"
-    r"|third|quarter|dozen|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
+_OTHER_NUMBERS = re.compile(
+    r"\b(?:third|quarter|pair|none|nothing|double|twice|single|infinit\w*)\b|[零〇一二三四五六七八九十百千万亿两半双无没]"
 )
 _DENIAL = re.compile(r"\b(?:not|never|wrong|incorrect|false|except|isn't)\b|不是|不等于|不对|错误|并非")
 _LONG_EXPONENT = re.compile(rf"\^\s*\{{?\s*-?\d{{{LARGEST_EXPONENT},}}|\^\s*\{{[^{{}}]*\^|\d{{{LARGEST_EXPONENT},}}\s*!|!\s*!")
@@ -46,14 +45,15 @@ class Equivalence(Protocol):
 class Maths:
     """Rewards 1.0 for an answer that is the truth, 0.0 for another, and None where nobody could tell.
 
-    First the gate (``gate``), then what is exactly the same text (``exact``), the letter or text of a choice (``choice``), and values that we read
-    and evaluate ourselves (``value``); what is left goes to math-verify (``math_verify``). Reasons are those of the gate, ``equal``,
-    ``different``, ``timeout``, and ``undecided`` where no rule applies, math-verify cannot read one of the two, or its child died.
+    First the gate (``gate``), then what is exactly the same text (``exact``), the letter or text of a choice (``choice``), and values
+    that we read and evaluate ourselves (``value``); what is left goes to math-verify (``math_verify``). Reasons are those of the gate,
+    ``equal``, ``different``, ``timeout``, and ``undecided`` where no rule applies, math-verify cannot read one of the two, or its
+    child died.
 
     Policies, where they are ours or differ from math-verify 0.9.0:
 
-    - A decimal equals what it is a rounding of, to ``tolerance`` of the truth and 1e-6; whole numbers and fractions are exact. (The released
-      reward system gives the tolerance; it has no second rule, and math-verify rounds to 6 places, so that 1e-9 equals 2e-9.)
+    - A decimal equals what it is a rounding of, to ``tolerance`` of the truth and 1e-6; whole numbers and fractions are exact. (The
+      released reward system gives the tolerance and has no second rule; math-verify rounds to 6 places, so that 1e-9 equals 2e-9.)
     - ``10%`` equals 10 and 0.1, since questions ask for "what percent" and for "what part".
     - A unit may be missing from either side. Two units must agree: ``5 cm`` is not ``5 km``, and is ``50 mm`` unless the question names
       one of them alone. A unit that the question does not name, while it names another of its kind, is wrong.
@@ -107,7 +107,7 @@ class Maths:
     def _steps(self, said: str) -> Value | Literal[False] | None:
         """Return the end of a chain ``3*4 = 12`` of numbers, False where they are not the same, and None where it is no such chain."""
         label, *sides = said.split("=") if "=" in said else [said]
-        sides = ([] if _NAME.fullmatch(label.strip()) else [label]) + sides
+        sides = sides if _NAME.fullmatch(label.strip()) else [label, *sides]
         if len(sides) < 2:
             return None
         values = [quantity(side.strip()) for side in sides]
@@ -142,7 +142,7 @@ def _decided(equal: bool, by: str) -> Reward:
 
 def _may_hold_a_number(words: str) -> bool:
     """Tell whether words may stand for a number; what denies one does not."""
-    return not _DENIAL.search(words) and bool(_NUMBER_WORDS.search(words) or any(character.isdigit() for character in words))
+    return not _DENIAL.search(words) and bool(has_number(words) or _OTHER_NUMBERS.search(words))
 
 
 def _unasked(truth: Quantity, answer: Quantity, question: str) -> bool:

@@ -6,14 +6,16 @@ import unicodedata
 from synth.verifiers.listing import INVISIBLE
 
 _GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "θ": "theta", "λ": "lambda", "μ": "mu", "ρ": "rho", "σ": "sigma",
-    "τ": "tau", "φ": "phi", "ϕ": "phi", "ω": "omega", "π": "pi", "Δ": "Delta", "Ω": "Omega", "ξ": "xi", "η": "eta", "κ": "kappa", "ψ": "psi", "χ": "chi",
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "θ": "theta", "λ": "lambda", "μ": "mu", "ρ": "rho",
+    "σ": "sigma", "τ": "tau", "φ": "phi", "ϕ": "phi", "ω": "omega", "π": "pi", "Δ": "Delta", "Ω": "Omega", "ξ": "xi",
+    "η": "eta", "κ": "kappa", "ψ": "psi", "χ": "chi",
 }  # fmt: skip
 _SIGNS = {
-    "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "•": "*", "÷": "/", "∕": "/", "⁄": "/", "∶": ":", "、": ",", "。": ".", "　": " ",
-    "∞": r"\infty ", "√": r"\surd ", "≤": r"\le ", "≥": r"\ge ", "≦": r"\le ", "≧": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-    "≒": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "º": r"^\circ ", "∅": r"\emptyset ",
-    "′": "'", "’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "，": ",", "【": "[", "】": "]", "∣": "|",
+    "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "•": "*", "÷": "/", "∕": "/", "⁄": "/", "∶": ":",
+    "、": ",", "。": ".", "　": " ", "∞": r"\infty ", "√": r"\surd ", "≤": r"\le ", "≥": r"\ge ", "≦": r"\le ", "≧": r"\ge ",
+    "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≒": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
+    "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "º": r"^\circ ", "∅": r"\emptyset ", "′": "'", "’": "'", "\u00a0": " ",
+    "\u2009": " ", "\u202f": " ", "，": ",", "【": "[", "】": "]", "∣": "|",
 }  # fmt: skip
 _TABLE = str.maketrans(
     {
@@ -29,10 +31,11 @@ _LOWERED_TABLE = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _SURD = re.compile(r"\\surd\s*(\d+(?:\.\d+)?|[A-Za-z]\b)?")
 _COMMANDS = {
-    "dfrac": r"\frac", "tfrac": r"\frac", "cfrac": r"\frac", "cdot": "*", "times": "*", "div": "/", "leq": r"\le ", "geq": r"\ge ", "leqslant": r"\le ",
-    "geqslant": r"\ge ", "lt": "<", "gt": ">", "neq": r"\ne ", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "left": "", "right": "",
-    "big": "", "Big": "", "bigl": "", "bigr": "", "displaystyle": "", "limits": "", "quad": " ", "qquad": " ", "degree": r"^\circ ", "arctan": r"\arctan ",
-    "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "varphi": r"\phi ", "varepsilon": r"\epsilon ", "thinspace": "", "enspace": " ",
+    "dfrac": r"\frac", "tfrac": r"\frac", "cfrac": r"\frac", "cdot": "*", "times": "*", "div": "/", "leq": r"\le ",
+    "geq": r"\ge ", "leqslant": r"\le ", "geqslant": r"\ge ", "lt": "<", "gt": ">", "neq": r"\ne ", "lbrace": r"\{",
+    "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "left": "", "right": "", "big": "", "Big": "", "bigl": "", "bigr": "",
+    "displaystyle": "", "limits": "", "quad": " ", "qquad": " ", "degree": r"^\circ ", "arctan": r"\arctan ", "lvert": "|",
+    "rvert": "|", "vert": "|", "mid": "|", "varphi": r"\phi ", "varepsilon": r"\epsilon ", "thinspace": "", "enspace": " ",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SPACING = re.compile(r"(?<!\\)\\[!,;: ]|~|\{\}")
@@ -70,8 +73,8 @@ MOST_WRAPPERS = 12
 def standard(text: str) -> str:
     r"""Return ``text`` in one spelling, without dollars, boxes, bold type, openings such as "The answer is", and full stops at the end.
 
-    ``π`` is ``\\pi``, ``**`` is ``^``, ``×`` and ``\\cdot`` are ``*``, ``\\dfrac`` is ``\\frac``, ``²`` is ``^{2}``, ``3½`` is ``3\\frac{1}{2}``, "or",
-    "and", ``和`` and ``或`` are commas. Units, labels and letter case stay.
+    ``π`` is ``\pi``, ``**`` is ``^``, ``×`` and ``\cdot`` are ``*``, ``\dfrac`` is ``\frac``, ``²`` is ``^{2}``, ``3½`` is
+    ``3\frac{1}{2}``, "or", "and", ``和`` and ``或`` are commas. Units, labels and letter case stay.
     """
     text = _SURD.sub(_root, _symbols(INVISIBLE.sub("", text)))
     text = _CIRCLE.sub(r"^\\circ ", _COMMA.sub(",", _COMMAND.sub(_command, text)))

@@ -45,13 +45,14 @@ MAGNITUDES: dict[str, int] = {
 """Words and letters behind a number, and the power of ten that they stand for."""
 _ANY_WORD = re.compile(rf"\b(?:{'|'.join([*_ONES, *_TEENS, *_TENS])}|hundred|thousand|million|half)\b", re.I)
 _MAGNITUDE = re.compile(rf" ?({'|'.join(MAGNITUDES)})s?(?![A-Za-z/^·])")
-_CURRENCIES = {
-    "$": "$", "us$": "$", "usd": "$", "美元": "$", "dollars": "$", "dollar": "$", "€": "€", "eur": "€", "euros": "€", "euro": "€",
-    "欧元": "€",
-    "£": "£", "gbp": "£", "pounds": "£", "英镑": "£", "¥": "¥", "rmb": "¥", "cny": "¥", "元": "¥", "人民币": "¥", "yuan": "¥", "₹": "₹",
+CURRENCIES: dict[str, str] = {
+    "$": "$", "us$": "$", "usd": "$", "dollar": "$", "dollars": "$", "美元": "$",
+    "€": "€", "eur": "€", "euro": "€", "euros": "€", "欧元": "€", "£": "£", "gbp": "£", "pounds": "£", "英镑": "£",
+    "¥": "¥", "rmb": "¥", "cny": "¥", "yuan": "¥", "元": "¥", "人民币": "¥", "₹": "₹",
 }  # fmt: skip
+"""Names of currencies in lower case, and their signs."""
 _BEFORE = re.compile(r"(?:(us\$|usd|eur|gbp|rmb|cny|[$€£¥₹]) ?)?", re.I)
-_AFTER = re.compile(rf" ?({'|'.join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True))})(?![A-Za-z])", re.I)
+_AFTER = re.compile(rf" ?({'|'.join(sorted(map(re.escape, CURRENCIES), key=len, reverse=True))})(?![A-Za-z])", re.I)
 _PERCENT = re.compile(r" ?(?:%|percent\b|per cent\b|pct\b)", re.I)
 _LABEL = re.compile(r"[A-Za-zα-ωΑ-Ω\\][A-Za-z0-9α-ω\\]{0,8} ?[=≈:] ?")
 _ABOUT = re.compile(r"(?:≈|约为?|大约|about |approximately )\s*", re.I)
@@ -121,7 +122,7 @@ def numeral(text: str) -> Numeral | None:
         return None
     value, rest = found
     number = _with_rest(
-        Numeral(-value if sign and currency else value, percent=percent, currency=_CURRENCIES[currency.lower()] if currency else ""), rest
+        Numeral(-value if sign and currency else value, percent=percent, currency=CURRENCIES[currency.lower()] if currency else ""), rest
     )
     return None if has_number(number.rest) or _VAGUE_NEXT.match(number.rest) else number
 
@@ -140,7 +141,7 @@ def _with_rest(number: Numeral, rest: str) -> Numeral:
     if percent := _PERCENT.match(rest):
         number, rest = replace(number, percent=True), rest[percent.end() :]
     if currency := _AFTER.match(rest):
-        number, rest = replace(number, currency=_CURRENCIES[currency.group(1).lower()]), rest[currency.end() :]
+        number, rest = replace(number, currency=CURRENCIES[currency.group(1).lower()]), rest[currency.end() :]
     return replace(number, rest=rest.strip())
 
 

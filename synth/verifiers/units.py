@@ -6,6 +6,7 @@ two digits, a unit 24 names and 8 brackets.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -16,11 +17,10 @@ _TOKEN = re.compile(
     r"([A-Za-zΩμÅ°%]{1,24})|(?:\^|\*\*) ?(?:\(([-+]?[0-9]{1,2})\)|([-+]?[0-9]{1,2})(?![0-9]))|([-+]?[0-9]{1,2})(?![0-9])|([()/*·×])| "
 )
 _ALIASES = {
-    "°C": "degC", "°F": "degF", "°": "degree", "%": "percent", "Kg": "kg", "KG": "kg", "Km": "km", "KM": "km", "KJ": "kJ", "KW": "kW",
-    "kw": "kW", "KV": "kV",
-    "KPa": "kPa", "Kpa": "kPa", "kpa": "kPa", "hz": "Hz", "KHz": "kHz", "khz": "kHz", "Torr": "torr", "AU": "astronomical_unit",
-    "kmh": "kph", "KWh": "kWh",
-    "Celsius": "degC", "Fahrenheit": "degF", "Kelvin": "kelvin", "degrees": "degree", "kph": "kph", "kmph": "kph", "ML": "mL", "Ml": "mL",
+    "°C": "degC", "Celsius": "degC", "°F": "degF", "Fahrenheit": "degF", "Kelvin": "kelvin", "°": "degree", "degrees": "degree",
+    "%": "percent", "Kg": "kg", "KG": "kg", "Km": "km", "KM": "km", "kmh": "kph", "kph": "kph", "kmph": "kph", "ML": "mL", "Ml": "mL",
+    "KJ": "kJ", "KW": "kW", "kw": "kW", "KWh": "kWh", "KV": "kV", "KPa": "kPa", "Kpa": "kPa", "kpa": "kPa", "Torr": "torr",
+    "hz": "Hz", "KHz": "kHz", "khz": "kHz", "AU": "astronomical_unit",
 }  # fmt: skip
 """Spellings that pint does not read, or reads as something else."""
 _PRODUCTS = {"Nm": ("N", "m"), "Pas": ("Pa", "s"), "Vs": ("V", "s"), "As": ("A", "s"), "Ws": ("W", "s")}
@@ -28,23 +28,22 @@ _PRODUCTS = {"Nm": ("N", "m"), "Pas": ("Pa", "s"), "Vs": ("V", "s"), "As": ("A",
 _NOT_UNITS = frozenset(("a", "an", "as", "at", "b", "dB", "e", "G", "is", "k", "Np", "per", "pH", "R", "th", "to"))
 """Names that pint takes for a constant, a rare unit or a logarithm where people mean none."""
 
-_HAN = {
-    "千米": "km", "公里": "km", "分米": "dm", "厘米": "cm", "毫米": "mm", "微米": "μm", "纳米": "nm", "米": "m", "光年": "light_year",
-    "千克": "kg", "公斤": "kg", "毫克": "mg", "微克": "μg", "克": "g", "吨": "metric_ton", "毫秒": "ms", "微秒": "μs", "秒": "s",
-    "分钟": "minute", "分": "minute",
-    "小时": "hour", "时": "hour", "天": "day", "千牛": "kN", "牛顿": "N", "牛": "N", "千焦": "kJ", "焦耳": "J", "焦": "J", "千瓦时": "kWh",
-    "千瓦": "kW", "兆瓦": "MW",
-    "瓦特": "W", "瓦": "W", "千帕": "kPa", "兆帕": "MPa", "帕斯卡": "Pa", "帕": "Pa", "千伏": "kV", "毫伏": "mV", "伏特": "V", "伏": "V",
-    "毫安": "mA", "微安": "μA",
-    "安培": "A", "安": "A", "千欧": "kohm", "兆欧": "Mohm", "欧姆": "ohm", "欧": "ohm", "千赫": "kHz", "兆赫": "MHz", "赫兹": "Hz",
-    "赫": "Hz", "毫摩尔": "mmol",
-    "摩尔": "mol", "摩": "mol", "毫升": "mL", "升": "L", "库仑": "C", "库": "C", "法拉": "F", "微法": "μF", "特斯拉": "T", "特": "T",
-    "韦伯": "Wb", "亨利": "H",
-    "摄氏度": "degC", "华氏度": "degF", "开尔文": "kelvin", "开": "kelvin", "电子伏特": "eV", "电子伏": "eV", "标准大气压": "atm",
-    "大气压": "atm", "弧度": "radian",
-    "度": "degree", "流明": "lm", "坎德拉": "cd", "卡": "cal", "千卡": "kcal", "每": "/",
+HAN: Mapping[str, str] = {
+    "千米": "km", "公里": "km", "米": "m", "公尺": "m", "分米": "dm", "厘米": "cm", "公分": "cm", "毫米": "mm", "微米": "μm", "纳米": "nm",
+    "英里": "mile", "英尺": "foot", "英寸": "inch", "光年": "light_year",
+    "千克": "kg", "公斤": "kg", "克": "g", "毫克": "mg", "微克": "μg", "吨": "metric_ton", "磅": "pound", "盎司": "ounce",
+    "天": "day", "小时": "hour", "时": "hour", "分钟": "minute", "分": "minute", "秒": "s", "秒钟": "s", "毫秒": "ms", "微秒": "μs",
+    "升": "L", "毫升": "mL", "摩尔": "mol", "摩": "mol", "毫摩尔": "mmol",
+    "牛顿": "N", "牛": "N", "千牛": "kN", "帕斯卡": "Pa", "帕": "Pa", "千帕": "kPa", "兆帕": "MPa", "标准大气压": "atm", "大气压": "atm",
+    "焦耳": "J", "焦": "J", "千焦": "kJ", "电子伏特": "eV", "电子伏": "eV", "卡": "cal", "千卡": "kcal", "千瓦时": "kWh",
+    "瓦特": "W", "瓦": "W", "千瓦": "kW", "兆瓦": "MW", "伏特": "V", "伏": "V", "千伏": "kV", "毫伏": "mV",
+    "安培": "A", "安": "A", "毫安": "mA", "微安": "μA", "欧姆": "ohm", "欧": "ohm", "千欧": "kohm", "兆欧": "Mohm",
+    "库仑": "C", "库": "C", "法拉": "F", "微法": "μF", "特斯拉": "T", "特": "T", "韦伯": "Wb", "亨利": "H",
+    "赫兹": "Hz", "赫": "Hz", "千赫": "kHz", "兆赫": "MHz", "流明": "lm", "坎德拉": "cd",
+    "摄氏度": "degC", "华氏度": "degF", "开尔文": "kelvin", "开": "kelvin", "弧度": "radian", "度": "degree", "每": "/",
 }  # fmt: skip
-_HAN_NAME = re.compile("|".join(sorted(_HAN, key=len, reverse=True)))
+"""Units in Chinese, by names that pint knows."""
+_HAN_NAME = re.compile("|".join(sorted(HAN, key=len, reverse=True)))
 _HAN_POWER = re.compile(rf"(平方|立方|二次方|三次方)({_HAN_NAME.pattern})")
 _POWER_WORDS = {
     "平方": "^2",
@@ -102,8 +101,8 @@ class _NoUnit(Exception):
 
 
 def _spelled_out(text: str) -> str:
-    text = _HAN_POWER.sub(lambda found: _HAN[found.group(2)] + _POWER_WORDS[found.group(1)] + " ", text)
-    text = _HAN_NAME.sub(lambda name: f" {_HAN[name.group()]} ", text)
+    text = _HAN_POWER.sub(lambda found: HAN[found.group(2)] + _POWER_WORDS[found.group(1)] + " ", text)
+    text = _HAN_NAME.sub(lambda name: f" {HAN[name.group()]} ", text)
     text = _BEFORE.sub(lambda found: found.group(2) + _POWER_WORDS[found.group(1)], text)
     text = _AFTER.sub(lambda found: found.group(1) + _POWER_WORDS[found.group(2)], text)
     return " ".join(_PER.sub("/", text).split())

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from synth.verifiers.expression import Expression, read
-from synth.verifiers.lengths import Unit, unit
+from synth.verifiers.maths_units import Unit, unit
+from synth.verifiers.numerals import MAGNITUDES, in_words
+from synth.verifiers.units import HAN
 
 MOST_ITEMS, DEEPEST = 64, 4
 """Items of a list and brackets within brackets that are looked at (ours)."""
@@ -30,7 +32,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    r"""Several values. ``opening`` and ``closing`` are the brackets, empty for a bare list, ``\\cup`` for a union."""
+    r"""Several values. ``opening`` and ``closing`` are the brackets, empty for a bare list, ``\cup`` for a union."""
 
     opening: str
     closing: str
@@ -62,11 +64,12 @@ _PERCENT = re.compile(r"\s*(?:%|\b(?:percent|pct|per cent)\b)$")
 _CHINESE_PERCENT = re.compile(r"百分之\s*(?=[\d.])")
 _CURRENCY = re.compile(r"(-?)\s*([$¥€£])\s*(?=[\d.])")
 _UNIT = re.compile(
-    r"(?P<head>.*[\d)}!])\s*(?:\\(?:text|mathrm|mbox|rm|textrm)\s*\{\s*(?P<set>[^{}]{1,40}?)\s*\}|(?P<spaced>(?<=[\d)}!]) "
+    r"(?P<head>.*(?:[\d)}!]|\\pi))\s*(?:\\(?:text|mathrm|mbox|rm|textrm)\s*\{\s*(?P<set>[^{}]{1,40}?)\s*\}|(?P<spaced>(?<=[\d)}!]) "
     r"[A-Za-z°$µ]{1,2})|(?P<plain>\^\\circ ?C?|[A-Za-zµ\u4e00-\u9fff$€£¥°%][A-Za-zµ\u4e00-\u9fff /.]{0,39}?))"
     r"(?P<power>\s?\^\{?-?[1-4]\}?|(?<=m)[23])?(?P<per>\s?/\s?[A-Za-z\u4e00-\u9fff]{1,8}(?:\^\{?[1-4]\}?)?)?"
 )
-_MULTIPLIERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "百": 2, "千": 3, "万": 4, "亿": 8}
+_MULTIPLIERS = {**{word: power for word, power in MAGNITUDES.items() if not word.isascii() or len(word) > 2}, "hundred": 2, "百": 2}
+"""Words alone: one or two letters behind a number are variables."""
 _NO_UNIT = re.compile(
     r"\b(?:not|no|isn|wrong|incorrect|false|squared|cubed|factorial|half|halves|thirds?|quarters?|fifths?|dozens?|hundreds?"
     r"|thousands?|millions?|billions?|choose|minus|plus|mod|times|percent|over|or|if|else|and|more|less|sin|cos|tan|log|ln|sqrt|pi"
@@ -137,7 +140,7 @@ def _union(text: str, depth: int) -> Group | None:
 
 
 def _bracketed(text: str, depth: int) -> Group | None:
-    """Read a tuple, an interval or a set; one thing in round or square brackets is none."""
+    """Return a tuple, an interval or a set; one thing in round or square brackets is none."""
     label = _LABEL.match(text)
     inner = text[label.end() :] if label else text
     brackets = list(_BRACKET.finditer(inner))
@@ -201,7 +204,7 @@ def quantity(text: str, label: str = "") -> Quantity | None:
 
 
 def _measures(text: str, measured: Quantity) -> bool:
-    """Tell whether letters that could be variables are a unit: a known one of two letters, or apart from its number (``5 m``, not ``5m``)."""
+    """Tell whether letters that may be variables are a unit: a known one, of two letters or apart from its number (``5 m``)."""
     return measured.known() is not None and (len(measured.unit) > 1 or text.endswith(" " + measured.unit))
 
 
@@ -223,13 +226,13 @@ def _with_unit(text: str, label: str) -> Quantity | None:
 
 def _multiplied(head: str, name: str) -> tuple[str, Fraction, str]:
     for word, power in _MULTIPLIERS.items():
-        if name.startswith(word) and name not in ("千米", "千克", "千瓦", "千牛", "千焦"):
-            return head, Fraction(10) ** power, name.removeprefix(word).strip()
+        if name.startswith(word) and name not in HAN:
+            return head, Fraction(10) ** power, name.removeprefix(word + "s").removeprefix(word).strip()
     return head, Fraction(1), name
 
 
 def _interval(text: str, signs: list[str], depth: int) -> Group | None:
-    """Read an inequality of one variable and constants as its interval."""
+    """Return the interval of an inequality of one variable and constants."""
     sides = [side.strip() for side in _RELATION.split(text)[::2]]
     names = [re.fullmatch(r"\\?[A-Za-z]+", side) is not None and not side.startswith(("\\infty", "\\pi")) for side in sides]
     kinds = {_SIGNS.get(sign, sign) for sign in signs}
@@ -254,8 +257,11 @@ def _relation(text: str, signs: list[str]) -> Relation | None:
     return Relation(_SIGNS.get(signs[0], signs[0]), left, right) if left and right else None
 
 
-def _words(text: str) -> Words | None:
+def _words(text: str) -> Value | None:
     bare = _TEXT.sub(r" \1 ", text)
+    spelled = in_words(bare.strip())
+    if spelled and not spelled[1]:
+        return quantity(str(spelled[0]))
     if not _WORD.search(bare) or "\\" in bare:
         return None
     return Words(" ".join(bare.casefold().split()).strip(" .'\""))

@@ -1,4 +1,7 @@
-"""The letters of multiple choices, and the texts they stand for."""
+"""The letters of multiple choices in mathematics, and the texts they stand for.
+
+Less is a letter here than in ``choice``: ``x`` and ``ab`` are variables, and ``f'`` is not ``f``.
+"""
 
 import re
 
@@ -16,7 +19,7 @@ def compare_choices(truth: str, said: str, choices: tuple[str, ...]) -> bool | N
     Where ``choices`` are given, the text of a choice stands for its letter, if only one has that text. Letters A to D are the same in
     lower case (math-verify); others only where they are letters of ``choices``.
     """
-    if choices and _LETTERS.fullmatch(truth) and _LETTERS.fullmatch(said):
+    if (choices or "," in truth + said) and _LETTERS.fullmatch(truth) and _LETTERS.fullmatch(said):
         return set(re.findall("[A-J]", truth)) == set(re.findall("[A-J]", said))
     one, other = _named(truth, choices), _named(said, choices)
     if not one or not other:

@@ -1,31 +1,39 @@
-"""The units of school mathematics: enough to tell that two units differ. Physics has a verifier of its own."""
+"""The units of school mathematics: enough to tell that two units differ.
+
+Few on purpose, and exact: of the hundreds of names in ``units`` most are variables in mathematics, and a fraction has to stay one.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from synth.verifiers.numerals import CURRENCIES
+from synth.verifiers.units import HAN
+
 _TABLE: Mapping[str, str] = {
-    "length": "mm=1/1000 毫米 millimeter millimetre|cm=1/100 厘米 公分 centimeter centimetre|dm=1/10 分米|m=1 米 公尺 meter metre|km=1000 千米 公里 kilometer kilometre"
-    "|in=127/5000 英寸 inch inches|ft=381/1250 英尺 foot feet|yd=1143/1250 yard|mi=201168/125 英里 mile|nm=1/1000000000 纳米|um=1/1000000 微米",
-    "mass": "mg=1/1000 毫克 milligram|g=1 克 gram|kg=1000 千克 公斤 kilogram|t=1000000 吨 ton tonne|lb=45359237/100000 磅 pound lbs|oz=45359237/1600000 盎司 ounce",
-    "time": "ms=1/1000 毫秒|s=1 秒 秒钟 sec second|min=60 分钟 minute mins|h=3600 小时 hr hour|d=86400 天 日 day|week=604800 周 星期",
-    "volume": "mL=1/1000 ml 毫升 milliliter|L=1 l 升 liter litre",
-    "angle": "°=1 ^\\circ 度 degree deg",
-    "radian": "rad=1 弧度 radian",
-    "temperature": "°C=1 ℃ 摄氏度",
-    "dollars": "$=1 美元 dollar usd|cent=1/100 cents 美分",
-    "euros": "€=1 欧元 euro eur",
-    "pounds sterling": "£=1 英镑 gbp",
-    "yuan": "¥=1 元 块 人民币 yuan rmb cny|角=1/10|分=1/100",
-    "force": "N=1 牛 牛顿 newton|kN=1000 千牛",
-    "energy": "J=1 焦 焦耳 joule|kJ=1000 千焦",
-    "power": "W=1 瓦 瓦特 watt|kW=1000 千瓦",
-    "voltage": "V=1 伏 伏特 volt",
-    "current": "A=1 安 安培 ampere",
-    "frequency": "Hz=1 赫兹 hertz",
-    "pressure": "Pa=1 帕 pascal|kPa=1000",
+    "length": "mm=1/1000 millimeter millimetre|cm=1/100 centimeter centimetre|dm=1/10|m=1 meter metre|km=1000 kilometer kilometre"
+    "|in=127/5000 inch inches|ft=381/1250 foot feet|yd=1143/1250 yard|mi=201168/125 mile|nm=1/1000000000|um=1/1000000 μm",
+    "mass": "mg=1/1000 milligram|g=1 gram|kg=1000 kilogram|t=1000000 metric_ton ton tonne"
+    "|lb=45359237/100000 pound lbs|oz=45359237/1600000 ounce",
+    "time": "ms=1/1000|s=1 sec second|min=60 minute mins|h=3600 hr hour|d=86400 day 日|week=604800 周 星期",
+    "volume": "mL=1/1000 ml milliliter|L=1 l liter litre",
+    "angle": "°=1 ^\\circ degree deg",
+    "radian": "rad=1 radian",
+    "temperature": "°C=1 ℃ degC",
+    "dollars": "$=1|cent=1/100 cents 美分",
+    "euros": "€=1",
+    "pounds sterling": "£=1",
+    "yuan": "¥=1 块|角=1/10|分=1/100",
+    "force": "N=1 newton|kN=1000",
+    "energy": "J=1 joule|kJ=1000",
+    "power": "W=1 watt|kW=1000",
+    "voltage": "V=1 volt",
+    "current": "A=1 ampere",
+    "frequency": "Hz=1 hertz",
+    "pressure": "Pa=1 pascal|kPa=1000",
 }
+"""Symbols by dimension, each with its size and other names; more names of them are in ``HAN`` and ``CURRENCIES``."""
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "平方": 2, "立方": 3}
 _ATOM = re.compile(r"(square |sq\.? |cubic |平方|立方)?([^\d^/*\s{}]+|\^\\circ ?C?)\s*(?:\^\{?([1-4])\}?|([23]))?$")
 
@@ -77,6 +85,8 @@ def _atom(text: str) -> tuple[str, Fraction, int] | None:
 
 
 def _known(name: str) -> tuple[str, Fraction] | None:
-    """Look ``name`` up as it is, then in lower case where it is a word, then without the s of the plural."""
+    """Look ``name`` up as it is, in lower case where it is a word, without the s of the plural, in Chinese, and as a currency."""
     lower = name.casefold() if len(name) > 2 else name
-    return _ATOMS.get(name) or _ATOMS.get(lower) or (_ATOMS.get(lower.removesuffix("s")) if len(lower) > 3 else None)
+    singular = lower.removesuffix("s") if len(lower) > 3 else lower
+    spellings = (name, lower, singular, HAN.get(name), CURRENCIES.get(lower))
+    return next((_ATOMS[spelling] for spelling in spellings if spelling in _ATOMS), None)
