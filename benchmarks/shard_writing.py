@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.spine import fragments, funnel
-from pipelines.spine.shards import Layout, ShardPlan, write_shard
+from pipelines.spine.layout import Layout
+from pipelines.spine.shards import ShardPlan, write_shard
 from pipelines.spine.steps import FUNNEL
 from schemas import columns as c
 from schemas.batches import from_rows

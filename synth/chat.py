@@ -17,7 +17,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -25,6 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer, ChatRequest, Failure
+from synth.advice import ADVICE, BLIND, KEY, START
 from synth.api_key import read_key
 from synth.completion import NoAnswer, Turn, read, red_square
 from synth.in_flight import InFlight
@@ -40,24 +40,6 @@ MAX_PAUSE = 30.0
 """Seconds between two attempts at most, also where Retry-After asks for more (ours)."""
 PATIENCE = 20
 """429s in a row that one attempt waits out (ours: minutes of waiting; a request that is too large for a quota gets 429 for ever)."""
-START = "start a server with `python -m vllm.entrypoints.openai.api_server --model {model}`, or name one that runs: --set {section}.endpoint=http://HOST:8000/v1"
-KEY = (
-    "put a key that is valid there into an environment variable, or into Google Secret Manager, and name it: "
-    "--set {section}.api_key_env=NAME or --set {section}.api_key_secret=projects/P/secrets/S/versions/V"
-)
-ADVICE: Mapping[int, str] = MappingProxyType(
-    {
-        400: "it refuses a request of two words: look at {section}.extra and {section}.model",
-        401: KEY,
-        403: KEY,
-        404: "the endpoint ends in /v1 as a rule, and {endpoint}/models lists the models that it serves",
-    }
-)
-"""What to do about the HTTP statuses that blame key, address or settings, where the canary gets them."""
-BLIND = (
-    "it answers texts but not images: serve a vision-language model, or work from descriptions: "
-    "--set captioner.prompt=recaption_described, or where questions are asked --set questions.seen=[text, description]"
-)
 
 
 @dataclass(frozen=True)

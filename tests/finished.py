@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from pipelines.spine import commit, fragments, funnel
 from pipelines.spine.commit import KEPT_BYTES, Commit, Limits, Output
-from pipelines.spine.shards import Layout, ShardPlan, write_shard
+from pipelines.spine.layout import Layout
+from pipelines.spine.shards import ShardPlan, write_shard
 from pipelines.spine.steps import FUNNEL
 from schemas.batches import conform, from_rows
 from schemas.records import ANNOTATION, DEAD_LETTER, FRAGMENT, LEDGER, RECAPTIONED

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.spine import fragments
-from pipelines.spine.shards import Layout, ShardPlan, plan, write_shard
+from pipelines.spine.layout import Layout
+from pipelines.spine.shards import ShardPlan, plan, write_shard
 from pipelines.spine.steps import start
 from schemas.batches import conform, from_rows
 from schemas.records import DEAD_LETTER, FRAGMENT, LEDGER, RECAPTIONED

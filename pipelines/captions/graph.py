@@ -14,7 +14,7 @@ from pipelines.pairs.near import MergeNear
 from pipelines.pairs.near_partitions import Signals
 from pipelines.pairs.report import Pages
 from pipelines.spine.commit import Commit, commit_run
-from pipelines.spine.shards import Layout
+from pipelines.spine.layout import Layout
 from schemas.records import CURATED, CURATED_FRAGMENT, CURATED_LEDGER, CURATION, DEAD_LETTER
 
 NEAR_IMAGES = "Merge near-duplicate images"

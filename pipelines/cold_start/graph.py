@@ -19,8 +19,8 @@ from pipelines.questions.judging import Judging
 from pipelines.questions.roll_out import RollOut
 from pipelines.questions.tables import rollouts, training
 from pipelines.spine.commit import Commit, commit_run
+from pipelines.spine.layout import Layout
 from pipelines.spine.served import OnEndpoint
-from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
 from schemas.questions import COLD_START, QUESTION_DECISION, QUESTION_LEDGER
 from schemas.records import DEAD_LETTER

@@ -16,7 +16,7 @@ from pipelines.ingest.lists import Stretch
 from pipelines.ingest.plan import Plan, describe, first_stretches, stretches_of
 from pipelines.pairs.annotate import COMMITTED
 from pipelines.spine.commit import Commit, commit_run
-from pipelines.spine.shards import Layout
+from pipelines.spine.layout import Layout
 from pipelines.spine.steps import run_step
 from schemas.records import INGESTED, INGESTED_DEAD, INGESTED_LEDGER
 

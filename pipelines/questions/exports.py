@@ -6,6 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
+NO_HASH = "https://github.com/mlcommons/croissant/issues/80"
+"""What stands in Croissant for the hash of a folder, which has none: the Hugging Face hub writes the same."""
 _SHAREGPT = {
     "formatting": "sharegpt",
     "columns": {"messages": "messages", "images": "images"},
@@ -61,7 +63,7 @@ def croissant(name: str, about: str, license_name: str, tables: Mapping[str, pa.
         "name": "run",
         "contentUrl": ".",
         "encodingFormat": "local_directory",
-        "sha256": "main",
+        "sha256": NO_HASH,
     }
     return _json(
         {

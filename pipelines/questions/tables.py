@@ -6,7 +6,7 @@ from functools import partial
 import pyarrow as pa
 
 from pipelines.spine import nested
-from pipelines.spine.shards import Rows, Table, kept
+from pipelines.spine.layout import Rows, Table, kept
 from schemas import columns as c
 from schemas import questions as q
 from schemas.batches import conform, is_equal, take_rows

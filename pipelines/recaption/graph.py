@@ -13,7 +13,7 @@ from pipelines.recaption.card import card
 from pipelines.recaption.job import caption_steps
 from pipelines.recaption.plan import Plan, describe
 from pipelines.spine.commit import Commit, commit_run
-from pipelines.spine.shards import Layout
+from pipelines.spine.layout import Layout
 from pipelines.spine.steps import run_step
 from schemas.columns import SEEN_DESCRIPTION
 from schemas.records import DEAD_LETTER, FRAGMENT, LEDGER, RECAPTIONED

@@ -37,9 +37,9 @@ from pipelines.rl_tasks.rewrite import REWRITE, Rewrite
 from pipelines.rl_tasks.suspects import SUSPECT, Suspects
 from pipelines.spine import fragments
 from pipelines.spine.commit import Commit, commit_run
+from pipelines.spine.layout import Layout
 from pipelines.spine.loaded import loaded
 from pipelines.spine.served import OnEndpoint
-from pipelines.spine.shards import Layout
 from pipelines.spine.steps import run_step
 from schemas import questions as q
 from schemas.batches import scatter, take_rows

@@ -14,7 +14,8 @@ import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
 
 from pipelines.spine import forgotten, fragments, funnel, identity, nested, storage
-from pipelines.spine.shards import Layout, ShardPlan, WrittenShard, plan, write_shard
+from pipelines.spine.layout import Layout
+from pipelines.spine.shards import ShardPlan, WrittenShard, plan, write_shard
 from pipelines.spine.steps import FUNNEL
 from schemas.exits import EnvironmentFault
 

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipelines.spine import fragments, funnel, nested, storage
+from pipelines.spine.layout import Layout, kept
 from pipelines.spine.nested import Nested
 from pipelines.spine.steps import counts
 from schemas import columns as c
-from schemas.batches import conform, is_equal, take_rows
-from schemas.exits import DEAD, KEPT
+from schemas.batches import conform
 from schemas.records import SCHEMA_VERSION, with_features
 
 ROW_GROUP_BYTES = 32 * 2**20
@@ -30,70 +30,6 @@ TOLD_BY = (c.CAPTION.name, c.CAPTION_FAULT.name, c.ECHO.name, c.ENRICHED.name)
 SPENT = (c.PROMPT_TOKENS.name, c.COMPLETION_TOKENS.name, c.ANSWER_SECONDS.name)
 CAPTIONS = ("enriched", "echo", "unsupported", "unjudged")
 """What a kept caption adds: a supported word, no word, only words that nothing supports, or what nobody could tell."""
-
-
-Rows = Callable[[pa.RecordBatch], pa.RecordBatch]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of a run: its columns, and which rows of a fragment, or rows made of them, go into it."""
-
-    schema: pa.Schema
-    rows: Rows
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The tables of a run. What is no row of the input by itself, such as the rollouts of a question, is a ``further`` one."""
-
-    ledger: pa.Schema
-    dead: pa.Schema
-    samples: pa.Schema | None = None
-    """What a trainer of vision-language models reads: no content that was written without the pixels, unless it was asked for."""
-    described: pa.Schema | None = None
-    """Kept rows with ``seen=description``, apart from the samples; null where they lie among them or there are none."""
-    further: Mapping[str, Table] = field(default_factory=dict[str, Table])
-    """Tables by name; one that bears the name of a nested column (``pipelines.spine.nested``) holds all of its rows, with their exits."""
-
-    @property
-    def tables(self) -> dict[str, Table]:
-        """Return each table that is written, by its name."""
-        samples = kept if self.described is None else kept_seen
-        own = {
-            "samples": self.samples and Table(self.samples, samples),
-            "described": self.described and Table(self.described, kept_described),
-            "ledger": Table(self.ledger, every),
-            "dead": Table(self.dead, dead),
-        }
-        return {**{name: table for name, table in own.items() if table}, **self.further}
-
-
-def every(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return all rows of a fragment."""
-    return batch
-
-
-def kept(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the rows that were kept."""
-    return take_rows(batch, is_equal(batch, c.EXIT.name, KEPT))
-
-
-def dead(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the dead letters."""
-    return take_rows(batch, is_equal(batch, c.EXIT.name, DEAD))
-
-
-def kept_described(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the kept rows that were written from a description."""
-    rows = kept(batch)
-    return take_rows(rows, is_equal(rows, c.SEEN.name, c.SEEN_DESCRIPTION))
-
-
-def kept_seen(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the kept rows that were not written from a description."""
-    rows = kept(batch)
-    return take_rows(rows, ~is_equal(rows, c.SEEN.name, c.SEEN_DESCRIPTION))
 
 
 @dataclass(frozen=True)
