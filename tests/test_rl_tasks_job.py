@@ -137,6 +137,31 @@ def test_the_funnels_add_up_to_the_rows(ran: Ran):
     assert (graded[0]["entered"], graded[-1]["kept"]) == (rows, kept)
 
 
+def test_a_question_that_becomes_a_benchmarks_by_its_rewriting_leaves_too(tmp_path: Path):
+    corpus = reasoning.write(tmp_path / "questions", [ROWS[10]])
+    manifest = reasoning.write(tmp_path / "benchmark", [reasoning.question("What kind of animal barks at 1 + 1 visitors", "a dog")], "exam")
+    with ScriptedServer(script) as server:
+        reasoning.run("rl_tasks", *reasoning.rl_flags(corpus, tmp_path / "out", server.endpoint, f"--set=benchmarks={manifest}"))
+    run = reasoning.run_folder(tmp_path / "out", "rl_tasks")
+    ((reason, step, named),) = reasoning.query(run, "select reason, step, benchmark from ledger")
+    assert (reason, step) == ("benchmark_text", "Drop rewritten questions that stand in a benchmark")
+    assert named.startswith("exam:")
+
+
+def test_a_choice_that_nobody_rewrites_is_judged_by_its_letters(tmp_path: Path):
+    corpus = reasoning.write(tmp_path / "questions", [ROWS[10]])
+
+    def letters(call: Call) -> Reply:
+        return reasoning.choices(*(reasoning.tagged("B") for _ in range(call.body["n"]))) if "barks" in call.text else script(call)
+
+    with ScriptedServer(letters) as server:
+        reasoning.run("rl_tasks", *reasoning.rl_flags(corpus, tmp_path / "out", server.endpoint, "--set=rewriter=null"))
+    run = reasoning.run_folder(tmp_path / "out", "rl_tasks")
+    ((extra, rate),) = reasoning.query(run, "select extra_info, pass_rate from rl")
+    assert rate == 1.0
+    assert (extra["verifier"], json.loads(extra["verifier_args"])) == ("choice", {"choices": BARKS["choices"]})
+
+
 def test_without_a_model_to_grade_by_the_job_is_refused(tmp_path: Path):
     corpus = reasoning.write(tmp_path / "questions", ROWS[:1])
     done = reasoning.run("rl_tasks", f"--input={corpus}", f"--output={tmp_path}/out", "--set=rewriter=null", status=2)

@@ -44,7 +44,7 @@ class QuestionInput:
         return questions.cut(shard, self.split_samples, self.split_mb * 2**20, self.columns)
 
 
-def open_questions(asked: QuestionInput, output: str) -> Source:
+def open_questions(asked: QuestionInput, output: str, key: str = "input.path") -> Source:
     """List what ``asked`` names, for a run that writes below the folder ``output``.
 
     ``pairs.source.splits_of`` and ``first_splits`` cut it, ``readers.questions.read`` reads a split. Raises ``ConfigError`` without an
@@ -55,7 +55,7 @@ def open_questions(asked: QuestionInput, output: str) -> Source:
     try:
         shards = tuple(questions.list_questions(asked.path))
     except ValueError as error:
-        raise ConfigError(f"'input.path': {error}") from error
+        raise ConfigError(f"{key!r}: {error}") from error
     try:
         questions.refuse_columns(shards, asked.columns)
     except EnvironmentFault as error:

@@ -58,7 +58,7 @@ class BenchmarkSpec:
 
 def listed(path: str, decoder: Decoder, embedder: EmbedderSpec | None, run: int, output: str) -> BenchmarkSpec:
     """Return the spec of the manifest at ``path``, empty for none; raises ``ConfigError`` where nothing is found there."""
-    source = open_questions(QuestionInput(path=path, corpus="benchmarks"), output) if path else None
+    source = open_questions(QuestionInput(path=path, corpus="benchmarks"), output, "benchmarks") if path else None
     return BenchmarkSpec(path, source, run, decoder, embedder)
 
 
