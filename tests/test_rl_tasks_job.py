@@ -148,11 +148,12 @@ def test_a_question_that_becomes_a_benchmarks_by_its_rewriting_leaves_too(tmp_pa
     assert named.startswith("exam:")
 
 
-def test_a_choice_that_nobody_rewrites_is_judged_by_its_letters(tmp_path: Path):
+def test_a_choice_that_nobody_rewrites_is_judged_by_letter_and_option(tmp_path: Path):
     corpus = reasoning.write(tmp_path / "questions", [ROWS[10]])
 
     def letters(call: Call) -> Reply:
-        return reasoning.choices(*(reasoning.tagged("B") for _ in range(call.body["n"]))) if "barks" in call.text else script(call)
+        said = (reasoning.tagged("B) a dog") for _ in range(call.body["n"]))
+        return reasoning.choices(*said) if "barks" in call.text else script(call)
 
     with ScriptedServer(letters) as server:
         reasoning.run("rl_tasks", *reasoning.rl_flags(corpus, tmp_path / "out", server.endpoint, "--set=rewriter=null"))
