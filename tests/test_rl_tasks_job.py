@@ -152,7 +152,7 @@ def test_a_choice_that_nobody_rewrites_is_judged_by_letter_and_option(tmp_path: 
     corpus = reasoning.write(tmp_path / "questions", [ROWS[10]])
 
     def letters(call: Call) -> Reply:
-        said = (reasoning.tagged("B) a dog") for _ in range(call.body["n"]))
+        said = (reasoning.tagged("B) a dog") for _ in range(call.body.get("n", 1)))
         return reasoning.choices(*said) if "barks" in call.text else script(call)
 
     with ScriptedServer(letters) as server:
