@@ -20,8 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: flags.Command) -> int:
     job = config.build(Job, command.settings)
-    models.refuse_embedded_afar(job.models, command)
-    outlook.refuse_out_of_reach(job.input, job.output, job.models, command)
+    every = {**job.models, **({"judge": job.judge} if job.judge else {})}
+    models.refuse_embedded_afar(every, command)
+    outlook.refuse_out_of_reach({"input.path": job.input.path, "output.folder": job.output.folder}, every, command)
     named = models.resolved(job.models)
     judge = job.judge and models.resolved_judge(job.judge)
     return run(plan_run(replace(job, base=named.get("base"), solver=named["solver"], judge=judge)), command)

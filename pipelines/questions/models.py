@@ -119,13 +119,16 @@ def resolved_judge(spec: JudgeSpec) -> JudgeSpec:
         raise ConfigError(f"'judge': {error}") from error
 
 
-def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec | RewriterSpec], command: flags.Command) -> None:
+def places(specs: Mapping[str, ReasonerSpec | RewriterSpec | JudgeSpec]) -> dict[str, Served | JudgeSpec]:
+    """Return what says where each of the models is served, by its key in the job."""
+    return dict((role, spec) if isinstance(spec, JudgeSpec) else (f"{role}.served", spec.served) for role, spec in specs.items())
+
+
+def refuse_embedded_afar(specs: Mapping[str, ReasonerSpec | RewriterSpec | JudgeSpec], command: flags.Command) -> None:
     """Raise ``ConfigError`` when workers elsewhere would need a model that only this machine serves."""
-    for role, spec in specs.items():
-        if spec.served.is_embedded and not command.is_local:
-            raise ConfigError(
-                f"'{role}.served.endpoint' is 'embedded', which serves local runners only: --set {role}.served.endpoint=http://HOST:8000/v1"
-            )
+    for key, place in places(specs).items():
+        if place.endpoint == EMBEDDED and not command.is_local:
+            raise ConfigError(f"'{key}.endpoint' is 'embedded', which serves local runners only: --set {key}.endpoint=http://HOST:8000/v1")
 
 
 @contextmanager

@@ -5,26 +5,29 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipelines.pairs.source import Source, first_splits
-from pipelines.questions.source import QuestionInput
+from pipelines.questions.models import places
 from pipelines.spine import dataflow, flags, progress, storage
-from pipelines.spine.commit import Output
 from schemas import columns as c
 from schemas import questions as q
 from schemas.exits import KEPT
 from synth.fill_in import RewriterSpec
+from synth.judge import JudgeSpec
 from synth.reasoner import ReasonerSpec
 
 
 def refuse_out_of_reach(
-    asked: QuestionInput, output: Output, models: Mapping[str, ReasonerSpec | RewriterSpec], command: flags.Command
+    files: Mapping[str, str], models: Mapping[str, ReasonerSpec | RewriterSpec | JudgeSpec], command: flags.Command
 ) -> None:
-    """Raise ``ConfigError`` when workers on Dataflow could not do the job; a dry run needs no flags of a launch."""
-    files = {"input.path": asked.path, "output.folder": output.folder}
-    endpoints = {f"{role}.served.endpoint": spec.served.endpoint for role, spec in models.items()}
-    keys = {f"{role}.served.api_key_env": spec.served.api_key_env for role, spec in models.items()}
+    """Raise ``ConfigError`` when workers on Dataflow could not do the job; a dry run needs no flags of a launch.
+
+    ``files`` are the paths of the job, by their keys in it.
+    """
+    served = places(models)
+    endpoints = {f"{key}.endpoint": place.endpoint for key, place in served.items()}
+    keys = {f"{key}.api_key_env": place.api_key_env for key, place in served.items()}
     dataflow.refuse_unreachable(command.options, dataflow.Reach(files, endpoints, keys))
     if not command.dry_run:
-        dataflow.make_ready(command.options, {f"{role}.served.max_in_flight": s.served.max_in_flight for role, s in models.items()}, "")
+        dataflow.make_ready(command.options, {f"{key}.max_in_flight": place.max_in_flight for key, place in served.items()}, "")
 
 
 def table(run: str, source: Source, models: Mapping[str, ReasonerSpec], rollouts: Mapping[str, int]) -> str:

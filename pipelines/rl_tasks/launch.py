@@ -20,9 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: flags.Command) -> int:
     job = config.build(Job, command.settings)
-    every = {**_graders(job), **({"rewriter": job.rewriter} if job.rewriter else {})}
+    apart = {"rewriter": job.rewriter, "judge": job.judge}
+    every = {**_graders(job), **{role: spec for role, spec in apart.items() if spec}}
+    files = {"input.path": job.input.path, "output.folder": job.output.folder, "benchmarks": job.benchmarks}
     models.refuse_embedded_afar(every, command)
-    outlook.refuse_out_of_reach(job.input, job.output, every, command)
+    outlook.refuse_out_of_reach(files, every, command)
     named = models.resolved(_graders(job))
     graders = {name: named[_section(name)] for name in job.graders}
     rewriter = job.rewriter and models.resolved_rewriter(job.rewriter)
