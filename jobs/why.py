@@ -122,7 +122,7 @@ def _in_short(row: Row) -> dict[str, Any]:
     return {"place": place_of(row), **{name: row.get(name) for name in (c.SAMPLE_ID.name, c.EXIT.name, c.REASON.name, text)}}
 
 
-def _text_of(row: Row) -> str:
+def _text_of(row: Mapping[str, Any]) -> str:
     """Return the column that says what ``row`` is: a question, or the alt text of an image."""
     return questions.QUESTION_TEXT.name if questions.QUESTION_TEXT.name in row else c.ALT_TEXT.name
 

@@ -20,7 +20,9 @@ MEAL = "A cook in Porto has seventeen plums in the larder and buys five more at 
 RIDDLE = {"domain": "riddles"}
 QUESTIONS = [
     reasoning.question("In Amsterdam, what is 2 + 3?", "5"),
-    reasoning.question("<image>How many boats are 3 + 6 in <image> Bergen?", "9", images=[reasoning.picture(ALONE), reasoning.picture(SHARED)]),
+    reasoning.question(
+        "<image>How many boats are 3 + 6 in <image> Bergen?", "9", images=[reasoning.picture(ALONE), reasoning.picture(SHARED)]
+    ),
     reasoning.question("<image>What is 4 + 5 in Cordoba?", "9", images=[reasoning.picture(SHARED)]),
     reasoning.question("<image>What is 1 + 1 in Dresden, if you never get it right?", "2", images=[reasoning.picture(HARD)]),
     reasoning.question("What is 7 + 8 in Edinburgh, thinking endlessly?", "15"),
@@ -45,7 +47,9 @@ TASKS = [
     reasoning.question("How many arches does the oldest bridge of Turin have, 4 + 4 in total?", "8"),
 ]
 EXAM = [reasoning.question("How many arches does the oldest bridge of Turin have 4 + 4 in total?", "8")]
-_PLACE = re.compile(r"\b(Amsterdam|Bergen|Cordoba|Dresden|Edinburgh|Florence|Granada|Innsbruck|Jena|Krakow|Lisbon|Nantes|Oslo|Porto|Turin)\b")
+_PLACE = re.compile(
+    r"\b(Amsterdam|Bergen|Cordoba|Dresden|Edinburgh|Florence|Granada|Innsbruck|Jena|Krakow|Lisbon|Nantes|Oslo|Porto|Turin)\b"
+)
 
 
 def reply(call: Call) -> Reply:

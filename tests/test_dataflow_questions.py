@@ -33,7 +33,9 @@ def served(role: str, endpoint: str) -> dict[str, Any]:
 
 def settings(pipeline: str, endpoint: str) -> list[str]:
     """Return the flags of a job whose every model is at ``endpoint``."""
-    roles = ["solver.served", "base.served"] if pipeline == "cold_start" else ["graders.one.served", "graders.two.served", "rewriter.served"]
+    roles = (
+        ["solver.served", "base.served"] if pipeline == "cold_start" else ["graders.one.served", "graders.two.served", "rewriter.served"]
+    )
     values = {**HERE, **{key: value for role in (*roles, "judge") for key, value in served(role, endpoint).items()}}
     extra = {"rollouts": 2, "band.max_rate": 1} if pipeline == "cold_start" else {"benchmarks": "gs://bucket/exam/*.jsonl"}
     return [*BUCKET, *(f"--set={key}={value}" for key, value in {**values, **extra}.items())]

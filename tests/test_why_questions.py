@@ -1,7 +1,6 @@
 """``jobs.why`` on runs over questions: where one came from, each rollout with its verdict, the counts of its grade, and where it lies."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,14 +14,14 @@ from tests.test_why import told
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("why")
     cold, tasks = reasoning.write(folder / "cold", asked.COLD), reasoning.write(folder / "tasks", asked.TASKS)
     exam = reasoning.write(folder / "exam", asked.EXAM, "exam")
     with ScriptedServer(asked.reply) as server:
         reasoning.run("cold_start", *asked.cold_start(cold, folder / "out", server.endpoint))
         reasoning.run("rl_tasks", *asked.rl_tasks(tasks, exam, folder / "out", server.endpoint))
-    yield {name: reasoning.run_folder(folder / "out", name) for name in ("cold_start", "rl_tasks")}
+    return {name: reasoning.run_folder(folder / "out", name) for name in ("cold_start", "rl_tasks")}
 
 
 @pytest.mark.parametrize("place", ["Innsbruck", "Edinburgh", "Granada", "Krakow", "Lisbon"])

@@ -109,7 +109,7 @@ def _seen(plugin: Any, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def verl(archive: str, run: str, scratch: str) -> dict[str, Any]:
-    """Return the tasks as verl's data set and its collation give them, and the rewards that our function gives as verl loads and calls it."""
+    """Return the tasks as verl's data set and collation give them, and the rewards of our function as verl loads and calls it."""
     sys.meta_path.insert(0, Absent("transformers"))
     without_init(archive, "verl", "verl.utils", "verl.utils.dataset")
     from omegaconf import OmegaConf
@@ -127,9 +127,12 @@ def verl(archive: str, run: str, scratch: str) -> dict[str, Any]:
 
 
 def _task(row: dict[str, Any], score: Any) -> dict[str, Any]:
-    """Return a task with its pictures by size, and the rewards of a right and a wrong response, asked for as verl's ``naive`` manager does."""
+    """Return a task, pictures by size, and the rewards of a right and a wrong response, asked for as verl's ``naive`` manager does."""
     turns = [
-        {"role": turn["role"], "content": turn["content"] if isinstance(turn["content"], str) else [_part(part) for part in turn["content"]]}
+        {
+            "role": turn["role"],
+            "content": turn["content"] if isinstance(turn["content"], str) else [_part(part) for part in turn["content"]],
+        }
         for turn in row["raw_prompt"]
     ]
     truth, info = row["reward_model"]["ground_truth"], {**row["extra_info"], "num_turns": None, "rollout_reward_scores": {}}

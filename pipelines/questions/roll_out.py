@@ -72,7 +72,9 @@ class RollOut:
 
     def _asked(self, live: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
         rows = live.select([f.name for f in ABOUT]).to_pylist()
-        tasks = [task_of(prompt, images, row[q.TRUTH.name] is not None, row[c.SAMPLE_ID.name]) for prompt, images, row in _asking(live, rows)]
+        tasks = [
+            task_of(prompt, images, row[q.TRUTH.name] is not None, row[c.SAMPLE_ID.name]) for prompt, images, row in _asking(live, rows)
+        ]
         split_id = rows[0][c.SPLIT_ID.name] if rows else ""
         found = loaded(self.backend).roll_out(split_id, tasks, first, last) if tasks and last > first else [[] for _ in rows]
         asked = [

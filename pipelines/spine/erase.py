@@ -188,15 +188,15 @@ def erase_in_run(run: Run, what: Erasure, files: Iterable[str], adds: Callable[[
 
 @dataclass(frozen=True)
 class Recount:
-    """What the ledger of a run says."""
+    """What the tables of a run say."""
 
+    nested: Mapping[str, funnel.Funnel]
+    """The funnel of each table of nested rows."""
     funnel: list[funnel.StepCount]
     places: frozenset[str]
     """Of the rows that were taken down."""
     sums: Mapping[str, Mapping[str, float]]
     """``spent`` and ``captions``, as the manifest has them."""
-    nested: Mapping[str, list[funnel.StepCount]]
-    """The funnel of each table of nested rows."""
 
 
 def _recount(run: Run) -> Recount:
@@ -208,7 +208,7 @@ def _recount(run: Run) -> Recount:
         captions.update(shards.captions_in(take_rows(part.batch, forgotten.is_in(part.batch.column(c.EXIT.name), [KEPT]))))
     nested = {table: _recount_nested(run, table, spent) for table in run.nested}
     whole = _told_again(run.funnel(), exits, run.folder)
-    return Recount(whole, frozenset(places), {"spent": {name: round(n, 3) for name, n in spent.items()}, "captions": captions}, nested)
+    return Recount(nested, whole, frozenset(places), {"spent": {name: round(n, 3) for name, n in spent.items()}, "captions": captions})
 
 
 def _recount_nested(run: Run, table: str, spent: Counter[str]) -> list[funnel.StepCount]:
