@@ -106,20 +106,18 @@ def _alone(output: str) -> Generator[None]:
 
 def _named(run: Run, asked: Forgotten) -> Forgotten:
     """Return ``asked`` with everything that names the rows it names, and the rows with their images."""
-    found = asked
-    for _ in range(2):  # the rows that are asked for, then those that show the same images
-        by = replace(found, urls=asked.urls)
-        for part in run.scan("ledger", forgotten.NAMES):
-            batch = part.batch.filter(pa.array(by.names(part.batch)))
-            found |= _hashes(batch)
+    own = _naming(run, replace(asked, image_hashes=frozenset()))
+    by = asked | replace(own, urls=frozenset())
+    # what shows an image of theirs goes for that one alone: the others of a question are named by nobody
+    return by | own | replace(_naming(run, by), image_hashes=frozenset())
+
+
+def _naming(run: Run, by: Forgotten) -> Forgotten:
+    """Return everything that names a row of the ledger which ``by`` names."""
+    found = Forgotten()
+    for part in run.scan("ledger", forgotten.NAMES) if by else ():
+        found |= forgotten.names_in(part.batch.filter(pa.array(by.names(part.batch))))
     return found
-
-
-def _hashes(batch: pa.RecordBatch) -> Forgotten:
-    sample_ids, image_hashes, urls = (
-        batch.column(name) if name in batch.schema.names else pa.nulls(len(batch), pa.string()) for name in forgotten.NAMES
-    )
-    return Forgotten(*(frozenset(column.drop_null().to_pylist()) for column in (sample_ids, image_hashes, forgotten.hashed(urls))))
 
 
 def _hits(run: Run, listed: Forgotten) -> list[Hit]:
@@ -142,7 +140,7 @@ def _asked(rows: Collection[Row], asked: Forgotten) -> int:
     return int(asked.names(batch).sum())
 
 
-_NAMES = pa.schema([(name, pa.string()) for name in forgotten.NAMES])
+_NAMES = pa.schema([pa.field(about.name, about.type) for columns in forgotten.NAMED_BY.values() for about in columns])
 
 
 def _sets(listed: Forgotten) -> tuple[frozenset[str], ...]:
@@ -170,14 +168,13 @@ def _is_fragment(path: str) -> bool:
 
 
 def _rows_named(batch: pa.RecordBatch, listed: Forgotten) -> list[Row]:
-    if c.IMAGE.name in batch.schema.names:
-        batch = batch.drop_columns([c.IMAGE.name])
+    batch = batch.drop_columns([name for name in (c.IMAGE.name, c.IMAGES.name) if name in batch.schema.names])
     return [row for row in batch.filter(pa.array(listed.names(batch))).to_pylist() if row.get(c.REASON.name) != forgotten.TAKEN_DOWN]
 
 
 def _erasure(run: Run, listed: Forgotten, twins: Mapping[str, Any], rows: Collection[Row]) -> Erasure:
     """Return what is to be taken out for ``rows``, those of other runs' splits among them."""
-    stay = {place: merged.twins_of(those) for place, those in twins.items()}
+    stay = {place: erase.twins_of(those) for place, those in twins.items()}
     texts = frozenset(normalised(row[c.ALT_TEXT.name]) for row in rows if row.get(c.ALT_TEXT.name))
     allowed = dict(_allowed(run, texts)) | {place: frozenset(those.alt_texts) for place, those in stay.items()}
     return Erasure(listed, frozenset(map(place_of, rows)), stay, texts, allowed)

@@ -15,7 +15,7 @@ from schemas import columns as c
 from schemas.columns import SEEN_DESCRIPTION, SEEN_IMAGE
 from schemas.exits import EnvironmentFault
 from schemas.protocols import CaptionTask
-from synth.answers import glance, split_of, without
+from synth.answers import glance, keys_of, split_of, without
 from synth.captioner import CaptionerSpec
 from synth.evidence import in_words
 
@@ -36,8 +36,8 @@ class Told:
 def erase(run: Run, rows: Collection[Row], images: Mapping[str, bytes]) -> Told:
     """Remove the answers to the requests of ``rows``, in whatever model's folder they lie; ``images`` are those at hand, by hash.
 
-    A request is told by its key, which is made again from the row, its image and the captioner of a run. Where one of these is not to be
-    had, the answers of the row's whole split go: none may stay behind.
+    A rollout says which question it is of. A request for a caption is told by its key, which is made again from the row, its image and the
+    captioner of a run. Where neither helps, the answers of the row's whole split go: none may stay behind.
     """
     by_split: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -51,8 +51,16 @@ def erase(run: Run, rows: Collection[Row], images: Mapping[str, bytes]) -> Told:
     storage.remove(left for paths in segments.values() for left in storage.temporaries(paths[0].rpartition("/")[0]))
     told = Told()
     for (model, split), paths in sorted(segments.items()):
-        _erase_in(paths, split, _keys(captioners.get(model), by_split[split], images), told)
+        keys = _owned(paths, split, by_split[split])
+        _erase_in(paths, split, _keys(captioners.get(model), by_split[split], images) if keys is None else keys, told)
     return told
+
+
+def _owned(paths: Collection[str], split: str, rows: Collection[Row]) -> set[str] | None:
+    """Return the keys of the answers that say that they are of one of ``rows``; None where some do not say of what they are."""
+    sample_ids = {row[c.SAMPLE_ID.name] for row in rows} - {None}
+    found = [keys_of(storage.read(path), split, sample_ids) for path in paths]
+    return None if None in found else {key for keys in found if keys for key in keys}
 
 
 def _erase_in(paths: Collection[str], split: str, keys: set[str] | str, told: Told) -> None:
@@ -76,7 +84,7 @@ def _erase_in(paths: Collection[str], split: str, keys: set[str] | str, told: To
 def _keys(captioner: CaptionerSpec | None, rows: Collection[Row], images: Mapping[str, bytes]) -> set[str] | str:
     """Return the keys of the requests of ``rows``, or why they cannot be told."""
     if captioner is None:
-        return "no run here names the captioner that gave them"
+        return "they do not say what they are of, and no run here names the captioner that gave them"
     keys: set[str] = set()
     for row in rows:
         if row.get(c.IMAGE_FORMAT.name) is None:  # never decoded, so never asked for

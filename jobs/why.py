@@ -9,12 +9,15 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
+
+import pyarrow as pa
 
 from pipelines.spine import forgotten, funnel
 from pipelines.spine.tables import INTO, Hit, Run, open_run, place_of
 from schemas import columns as c
-from schemas import records
+from schemas import questions, records
 from schemas.exits import KEPT, EnvironmentFault
 
 TWINS_SHOWN = 10
@@ -23,6 +26,10 @@ NUMBERS_SHOWN = 4
 """Numbers of a vector, from its first on; one of twice as many is shown whole (ours)."""
 IDENTITY = tuple(field.name for field in (c.SAMPLE_ID, *records.SOURCE))
 EXITS = tuple(field.name for field in records.EXITS)
+ROLLOUT = tuple(field.name for field in questions.ROLLED_OUT)
+OF_QUESTION: Mapping[str, Sequence[pa.Field]] = MappingProxyType(
+    {"pictures": questions.IMAGES_SEEN, "made": (*questions.MADE, c.DUPLICATE_COUNT), "difficulty": questions.DIFFICULTY}
+)
 _PLACE = re.compile(r"[^:]+:\d+")
 Row = dict[str, Any]
 
@@ -44,16 +51,26 @@ def _story(run: Run, hit: Hit, row: Row, steps: Sequence[funnel.StepCount], twin
         "steps": list(verdicts(row, [count.step for count in steps])),
         "merged_into": list(_followed(run, row)),
         "merged_from": {"rows": len(merged), "first": [_in_short(other) for _, other in run.rows(merged[:twins])]},
+        "nested": {table: list(_nested(run, table, place)) for table in run.nested},
         "lies_in": [_where(run, hit), *(_where(run, other) for table in run.tables[:-1] for other in run.by_place(table, {place}))],
     }
+
+
+def _nested(run: Run, table: str, place: str) -> Iterator[dict[str, Any]]:
+    """Yield the rollouts of the question at ``place`` that lie in ``table``, each with its verdict and where it lies."""
+    for hit, row in run.rows(run.by_place(table, {place})):
+        yield {**_present(row, ROLLOUT), "file": hit.path, "row": hit.row}
 
 
 def groups(row: Row) -> dict[str, dict[str, Any]]:
     """Return what is stored of ``row`` besides its source and its exit, by the groups of ``schemas.records`` and in their order.
 
-    A column of several groups is told in the first; those that no group knows come before all, under ``sample``.
+    A column of several groups is told in the first; those that no group knows come before all, under ``sample``. A question's are
+    told by the groups of ``OF_QUESTION``.
     """
-    named = {name.lower(): [f.name for f in group] for name, group in vars(records).items() if isinstance(group, tuple) and name.isupper()}
+    of_records = {name.lower(): group for name, group in vars(records).items() if isinstance(group, tuple) and name.isupper()}
+    known = OF_QUESTION if questions.QUESTION_TEXT.name in row else of_records
+    named = {name: [field.name for field in group] for name, group in known.items()}
     grouped = {column for group in named.values() for column in group}
     told = {*IDENTITY, *EXITS}
     found: dict[str, dict[str, Any]] = {}
@@ -101,7 +118,13 @@ def _followed(run: Run, row: Row) -> Iterator[dict[str, Any]]:
 
 
 def _in_short(row: Row) -> dict[str, Any]:
-    return {"place": place_of(row), **{name: row.get(name) for name in (c.SAMPLE_ID.name, c.EXIT.name, c.REASON.name, c.ALT_TEXT.name)}}
+    text = _text_of(row)
+    return {"place": place_of(row), **{name: row.get(name) for name in (c.SAMPLE_ID.name, c.EXIT.name, c.REASON.name, text)}}
+
+
+def _text_of(row: Mapping[str, Any]) -> str:
+    """Return the column that says what ``row`` is: a question, or the alt text of an image."""
+    return questions.QUESTION_TEXT.name if questions.QUESTION_TEXT.name in row else c.ALT_TEXT.name
 
 
 def _where(run: Run, hit: Hit) -> dict[str, Any]:
@@ -134,6 +157,9 @@ def _told(row: Mapping[str, Any]) -> Iterator[str]:
     merged = row["merged_from"]
     if merged["rows"]:
         yield from _section(f"merged into it: {merged['rows']} rows", ((other["place"], _line(other)) for other in merged["first"]))
+    for table, rollouts in row["nested"].items():
+        if rollouts:
+            yield from _section(f"{table}: {len(rollouts)} rollouts", (_rollout(rollout) for rollout in rollouts))
     yield from _section("lies in", ((f["file"], f"row {f['row']} of the file (from 0), xxh3-128 {f['xxh3_128']}") for f in row["lies_in"]))
 
 
@@ -150,9 +176,18 @@ def _verdict(step: Mapping[str, Any]) -> str:
     return step["step"] + why + (f" {step['error']}" if "error" in step else "")
 
 
+def _rollout(rollout: Mapping[str, Any]) -> tuple[str, str]:
+    """Return which rollout it is, and by which door it left with what the verifier said of it."""
+    name = f"{rollout.get(questions.MODEL.name, '')} {rollout.get(questions.ROLLOUT.name, '')}"
+    told = (questions.REWARD, questions.REWARD_REASON, questions.REWARDED_BY, questions.VERIFIER, questions.FORCED, questions.ANSWER)
+    said = ", ".join(f"{field.name} {rollout[field.name]}" for field in told if field.name in rollout)
+    door = KEPT if rollout[c.EXIT.name] == KEPT else f"{rollout[c.EXIT.name]}: {rollout[c.REASON.name]}"
+    return name, f"[{door}] {said}".rstrip()
+
+
 def _line(other: Mapping[str, Any]) -> str:
     why = other["exit"] if other["exit"] == KEPT else f"{other['exit']}: {other['reason']}"
-    return f"{other['sample_id']}  {why}  {other['alt_text'] or ''}"
+    return f"{other['sample_id']}  {why}  {other[_text_of(other)] or ''}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -161,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         name, value = _asked_for(options)
         run = open_run(options.run)
-        hits = run.by_place("ledger", {value}) if name == "row" else run.by_value("ledger", name, {value})
+        hits = run.by_place("ledger", {value}) if name == "row" else _bearing(run, name, value)
         rows = stories(run, hits, options.twins)
         missing = None if rows else _missing(run, name, value)
     except (EnvironmentFault, OSError, ValueError) as fault:
@@ -173,6 +208,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = {"run": run.folder, "rows": rows, "read": _read(run)}
     print(json.dumps(found, indent=1, ensure_ascii=False) if options.json else "\n".join(report(found)))
     return 0
+
+
+def _bearing(run: Run, name: str, value: str) -> list[Hit]:
+    """Return the rows of the ledger that bear ``value``; a question has a list of images, any of which names it."""
+    names = (name, questions.IMAGE_HASHES.name) if name == c.IMAGE_HASH.name else (name,)
+    return [hit for column in names for hit in run.by_value("ledger", column, {value})]
 
 
 def _read(run: Run) -> dict[str, int]:

@@ -3,7 +3,8 @@
 They rest in append-only segments ``<root>/<model digest>/<split_id>/*.jsonl``. Each attempt at a split adds segments of its
 own and reads those of all others. A segment's first line is a header,
 ``{"split_id": ..., "requests": n, "stored": m}``: the distinct requests of the split, and how many of them had an answer
-when the segment was begun. Each further line is one answer with its key.
+when the segment was begun. Each further line is one answer with its key, and where it was told, in ``of``, the ids of the
+samples that it was asked for.
 """
 
 import json
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from pydantic import TypeAdapter
 
@@ -26,6 +27,7 @@ GROUP = 16
 
 _SUFFIX = ".jsonl"
 _ANSWER = TypeAdapter(Answer)
+_OF = TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ class Segment:
     """Distinct requests of its split, 0 where the header cannot be read."""
     keys: frozenset[str]
     """The requests that it answers."""
+
+
+class Stored(NamedTuple):
+    """One answer of a segment."""
+
+    key: str
+    answer: Answer
+    of: tuple[str, ...]
+    """Ids of the samples that it was asked for, by which alone it is found when one is taken down; none where it was not told."""
 
 
 class Storage(Protocol):
@@ -119,10 +130,10 @@ class SplitAnswers:
         self._requests = requests
         return {key: self._stored[key] for key in requests if key in self._stored}
 
-    def put(self, key: str, answer: Answer) -> None:
-        """Store one answer: at once on this machine, with its group elsewhere."""
+    def put(self, key: str, answer: Answer, of: Collection[str] = ()) -> None:
+        """Store one answer: at once on this machine, with its group elsewhere. ``of`` are the samples that it was asked for."""
         self._stored[key] = answer
-        self._held.append(_line({"key": key, **asdict(answer)}))
+        self._held.append(_line_of(key, answer, of))
         if len(self._held) >= self._group:
             self._flush()
 
@@ -155,8 +166,8 @@ def glance(data: bytes, split_id: str) -> Segment:
     for _, found in _lines(data, split_id):
         if isinstance(found, int):
             requests = found
-        elif isinstance(found, tuple):
-            keys.add(found[0])
+        elif isinstance(found, Stored):
+            keys.add(found.key)
     return Segment(requests, frozenset(keys))
 
 
@@ -165,9 +176,21 @@ def without(data: bytes, path: str, split_id: str, keys: Collection[str]) -> tup
 
     Raises ``EnvironmentFault`` where it is damaged anywhere but at its very end.
     """
-    answers = [(key, answer) for key, answer in _read(data, path, split_id) if key not in keys]
+    answers = [stored for stored in _read(data, path, split_id) if stored.key not in keys]
     header = data.split(b"\n", 1)[0] + b"\n"
-    return header + b"".join(_line({"key": key, **asdict(answer)}) for key, answer in answers), len(answers)
+    return header + b"".join(_line_of(*stored) for stored in answers), len(answers)
+
+
+def keys_of(data: bytes, split_id: str, sample_ids: Collection[str]) -> frozenset[str] | None:
+    """Return the keys in ``data``, a segment of ``split_id``, that were asked for ``sample_ids``; None where one does not say for whom."""
+    stored = [found for _, found in _lines(data, split_id) if isinstance(found, Stored)]
+    if not all(one.of for one in stored):
+        return None
+    return frozenset(one.key for one in stored if not set(sample_ids).isdisjoint(one.of))
+
+
+def _line_of(key: str, answer: Answer, of: Collection[str]) -> bytes:
+    return _line({"key": key, **asdict(answer), **({"of": sorted(of)} if of else {})})
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
@@ -179,7 +202,7 @@ def _read_all(storage: Storage, folder: str, split_id: str) -> dict[str, Answer]
     found: dict[str, Answer] = {}
     for path in storage.list(folder):
         if path.endswith(_SUFFIX):
-            for key, answer in _read(storage.read(path), path, split_id):
+            for key, answer, _ in _read(storage.read(path), path, split_id):
                 found[key] = min(found.get(key, answer), answer, key=_canonical)
     return found
 
@@ -188,7 +211,7 @@ def _canonical(answer: Answer) -> str:
     return json.dumps(asdict(answer), sort_keys=True)
 
 
-def _read(data: bytes, path: str, split_id: str) -> Iterator[tuple[str, Answer]]:
+def _read(data: bytes, path: str, split_id: str) -> Iterator[Stored]:
     """Yield the answers of one segment; raises ``EnvironmentFault`` where it is damaged."""
     for number, found in _lines(data, split_id):
         if isinstance(found, ValueError):
@@ -196,11 +219,11 @@ def _read(data: bytes, path: str, split_id: str) -> Iterator[tuple[str, Answer]]
                 f"expected a header, then one answer on each line of {path}, found on line {number}: {found}; "
                 "delete that line, or the file to ask for its answers again"
             ) from found
-        if isinstance(found, tuple):
+        if isinstance(found, Stored):
             yield found
 
 
-def _lines(data: bytes, split_id: str) -> Iterator[tuple[int, int | tuple[str, Answer] | ValueError]]:
+def _lines(data: bytes, split_id: str) -> Iterator[tuple[int, int | Stored | ValueError]]:
     """Yield each line's number with the requests that the header promises, an answer under its key, or what is wrong with it.
 
     What follows the last newline and cannot be read is an answer that a kill cut short, or nothing: it is passed over.
@@ -224,11 +247,12 @@ def _requests(values: Any, split_id: str) -> int:
     return values["requests"]
 
 
-def _answer(values: Any) -> tuple[str, Answer]:
-    """Return key and answer; raises ``ValueError`` where a field is missing or of another type."""
+def _answer(values: Any) -> Stored:
+    """Return what a line holds; raises ``ValueError`` where a field is missing or of another type."""
     if not isinstance(values, dict) or not isinstance(key := values.pop("key", None), str):
         raise ValueError("no answer with a key")  # noqa: TRY004 - the fault of a line, not of an argument
-    return key, _ANSWER.validate_python(values)
+    of = _OF.validate_python(values.pop("of", ()))
+    return Stored(key, _ANSWER.validate_python(values), of)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -121,7 +122,7 @@ class ServedReasoner:
         asked = [(task, group) for task in tasks for group in rollouts.groups(first, last, self._spec.per_request)]
         requests = [self._request(task, group) for task, group in asked]
         with self._answers.open(split_id) as answers:
-            found = self._sample(requests, answers, [group.size for _, group in asked])
+            found = self._sample(requests, answers, [group.size for _, group in asked], [task.sample_id for task, _ in asked])
             ends = self._end_thoughts(asked, found, answers)
         results = [self._rollouts(group, outcome, ends[at]) for at, ((_, group), outcome) in enumerate(zip(asked, found, strict=True))]
         each = len(asked) // len(tasks) if tasks else 0
@@ -150,8 +151,13 @@ class ServedReasoner:
     def _keyed(self, conversation: Conversation, settings: Mapping[str, Any]) -> ChatRequest:
         return ChatRequest(conversation.messages(), conversation.key({**self._client.spec.identity, **settings}), settings)
 
-    def _sample(self, requests: Sequence[ChatRequest], answers: SplitAnswers, sizes: Sequence[int]) -> list[tuple[Answer, ...] | Failure]:
-        """Return the choices of each request, from the store where it has them all; fewer than were asked for are a failure."""
+    def _sample(
+        self, requests: Sequence[ChatRequest], answers: SplitAnswers, sizes: Sequence[int], of: Sequence[str]
+    ) -> list[tuple[Answer, ...] | Failure]:
+        """Return the choices of each request, from the store where it has them all; fewer than were asked for are a failure.
+
+        ``of`` says whose question each request is about.
+        """
         keys = [[f"{request.key}-{choice}" for choice in range(size)] for request, size in zip(requests, sizes, strict=True)]
         stored = answers.expect([key for group in keys for key in group])
         found: dict[str, tuple[Answer, ...] | Failure] = {
@@ -160,12 +166,15 @@ class ServedReasoner:
             if all(key in stored for key in group)
         }
         missing = list({request.key: request for request in requests if request.key not in found}.values())
+        owners: dict[str, set[str]] = defaultdict(set)
+        for request, sample_id in zip(requests, of, strict=True):
+            owners[request.key] |= {sample_id} - {""}
         with closing(self._client.sample(missing)) as finished:
             for index, outcome in finished:
                 key = missing[index].key
                 found[key] = outcome
                 for choice, answer in enumerate(() if isinstance(outcome, Failure) else outcome):
-                    answers.put(f"{key}-{choice}", answer)
+                    answers.put(f"{key}-{choice}", answer, owners[key])
         return [self._whole(found[request.key], size) for request, size in zip(requests, sizes, strict=True)]
 
     def _whole(self, outcome: tuple[Answer, ...] | Failure, size: int) -> tuple[Answer, ...] | Failure:
@@ -186,7 +195,8 @@ class ServedReasoner:
         ]
         requests = [self._ending(asked[at][0], self._spec.seed + asked[at][1].first + choice, begun) for at, choice, begun in overlong]
         ends: list[dict[int, tuple[str, Answer | Failure]]] = [{} for _ in asked]
-        for (at, choice, begun), outcome in zip(overlong, self._sample(requests, answers, [1] * len(requests)), strict=True):
+        of = [asked[at][0].sample_id for at, _, _ in overlong]
+        for (at, choice, begun), outcome in zip(overlong, self._sample(requests, answers, [1] * len(requests), of), strict=True):
             ends[at][choice] = (begun, outcome if isinstance(outcome, Failure) else outcome[0])
         return ends
 

@@ -18,6 +18,8 @@ class RolloutTask:
 
     conversation: Conversation
     verifiable: bool
+    sample_id: str = ""
+    """Whose it is: stored with each of its answers, so that they can be taken down with it."""
 
 
 @dataclass(frozen=True, slots=True)

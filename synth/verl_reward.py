@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.response import Response, Style, parse
+from synth.models.math_verify import MathVerifySpec
 from synth.verifiers.domains import verifiers_by_domain
+from synth.verifiers.maths import Maths
 from synth.verifiers.reward import Reward, Task, Verifier
 
 
@@ -38,4 +40,4 @@ def _score(reward: Reward) -> dict[str, Any]:
 
 @functools.cache
 def _verifiers() -> Mapping[str, Verifier]:
-    return verifiers_by_domain()
+    return verifiers_by_domain(Maths(equivalence=MathVerifySpec().load()))

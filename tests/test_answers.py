@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.exits import EnvironmentFault
 from schemas.protocols import Answer
-from synth.answers import GROUP, AnswerStore, Segment, glance
+from synth.answers import GROUP, AnswerStore, Segment, glance, keys_of, without
 
 SPLIT = "0123456789abcdef0123456789abcdef"
 ONE = Answer("A boat on a lake.", "stop", 40, 6, 0.5)
@@ -132,6 +132,24 @@ def test_the_lines_hold_the_fields_of_an_answer(tmp_path: Path):
     assert json.loads(segment.read_text().splitlines()[1]) == json.loads(line("k", ONE))
 
 
+def test_answers_say_which_samples_they_were_asked_for_and_are_found_by_them(tmp_path: Path):
+    store = AnswerStore(str(tmp_path), "m")
+    with store.open(SPLIT) as split:
+        split.expect(["a", "b", "c"])
+        split.put("a", ONE, {"two", "one"})
+        split.put("b", ONE, ["three"])
+    (segment,) = segments(tmp_path)
+    assert [json.loads(text).get("of") for text in segment.read_text().splitlines()] == [None, ["one", "two"], ["three"]]
+    assert stored(store, ["a", "b"]) == {"a": ONE, "b": ONE}
+    data = segment.read_bytes()
+    assert keys_of(data, SPLIT, {"two"}) == {"a"}
+    assert keys_of(data, SPLIT, {"three", "four"}) == {"b"}
+    assert keys_of(data, SPLIT, ["four"]) == frozenset()
+    left, answers = without(data, str(segment), SPLIT, {"a"})
+    assert (keys_of(left, SPLIT, {"one", "three"}), answers) == ({"b"}, 1)
+    assert keys_of(data + line("c", ONE).encode(), SPLIT, {"two"}) is None, "one that does not say leaves it open"
+
+
 @given(st.integers(0, 400))
 def test_a_segment_cut_short_anywhere_yields_the_answers_that_are_whole(tmp_path_factory: pytest.TempPathFactory, length: int):
     root = tmp_path_factory.mktemp("answers")
@@ -155,6 +173,7 @@ def test_a_segment_cut_short_anywhere_yields_the_answers_that_are_whole(tmp_path
         '{"key": "b"}\n',
         line("b", ONE).replace('"stop"', "7"),
         line("b", ONE).replace('"key"', '"kye"'),
+        line("b", ONE).replace('"key"', '"of": 7, "key"'),
         "\0" * 20 + "\n",
     ],
 )

@@ -53,6 +53,8 @@ def test_croissant_names_files_and_columns_that_are_there(run: Path):
         ("<think>a</think>\nIt is <|begin_of_box|>6<|end_of_box|>.", "5", {"verifier": "counting"}, 0.0, None),
         ("<think>a</think>\nIt is 5.", "5", {"verifier": "counting"}, 0.0, "format"),
         ("It is <|begin_of_box|>5<|end_of_box|>.", "5", {"verifier": "counting"}, 0.0, "format"),
+        ("<think>a</think>\n<|begin_of_box|>\\int_0^1 x dx<|end_of_box|>", "\\frac{1}{2}", {"verifier": "math"}, 1.0, "math_verify"),
+        ("<think>a</think>\n<|begin_of_box|>(x+1)^2<|end_of_box|>", "x^2+2x", {"verifier": "math"}, 0.0, "value"),
         (
             "<think>a</think>\n<|begin_of_box|>B<|end_of_box|>",
             "B",

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: flags.Command) -> int:
     job = config.build(Job, command.settings)
-    models.refuse_out_of_reach(job.models, job.input, job.output, command)
+    models.refuse_out_of_reach(job.models, {"input.path": job.input.path, "output.folder": job.output.folder}, command)
     return run(plan_run(replace(job, **models.resolved(job.models))), command)
 
 

@@ -5,9 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pipelines.questions.source import QuestionInput
 from pipelines.spine import dataflow, flags
-from pipelines.spine.commit import Output
 from pipelines.spine.config import ConfigError
 from schemas.questions import SEEN_IMAGE
 from schemas.weights import path_of
@@ -34,14 +32,16 @@ def _resolved(role: str, spec: ModelSpec) -> ModelSpec:
         raise ConfigError(f"{role!r}: {error}") from error
 
 
-def refuse_out_of_reach(specs: Models, asked: QuestionInput, output: Output, command: flags.Command) -> None:
-    """Raise ``ConfigError`` when workers elsewhere could not do the job; a dry run needs no flags of a launch."""
+def refuse_out_of_reach(specs: Models, files: Mapping[str, str], command: flags.Command) -> None:
+    """Raise ``ConfigError`` when workers elsewhere could not do the job; a dry run needs no flags of a launch.
+
+    ``files`` are the paths of the job, by their keys in it.
+    """
     for role, spec in specs.items():
         if spec.served.is_embedded and not command.is_local:
             raise ConfigError(
                 f"'{role}.served.endpoint' is 'embedded', which serves local runners only: --set {role}.served.endpoint=http://HOST:8000/v1"
             )
-    files = {"input.path": asked.path, "output.folder": output.folder}
     endpoints = {f"{role}.served.endpoint": spec.served.endpoint for role, spec in specs.items()}
     keys = {f"{role}.served.api_key_env": spec.served.api_key_env for role, spec in specs.items()}
     dataflow.refuse_unreachable(command.options, dataflow.Reach(files, endpoints, keys))

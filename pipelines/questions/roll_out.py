@@ -72,7 +72,9 @@ class RollOut:
 
     def _asked(self, live: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
         rows = live.select([f.name for f in ABOUT]).to_pylist()
-        tasks = [task_of(prompt, images, row[q.TRUTH.name] is not None) for prompt, images, row in _asking(live, rows)]
+        tasks = [
+            task_of(prompt, images, row[q.TRUTH.name] is not None, row[c.SAMPLE_ID.name]) for prompt, images, row in _asking(live, rows)
+        ]
         split_id = rows[0][c.SPLIT_ID.name] if rows else ""
         found = loaded(self.backend).roll_out(split_id, tasks, first, last) if tasks and last > first else [[] for _ in rows]
         asked = [
@@ -94,10 +96,10 @@ def together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=list(fields)).replace_schema_metadata({FUNNEL: told})
 
 
-def task_of(prompt: Sequence[dict[str, str]], images: Sequence[dict[str, Any]], verifiable: bool) -> RolloutTask:
+def task_of(prompt: Sequence[dict[str, str]], images: Sequence[dict[str, Any]], verifiable: bool, sample_id: str = "") -> RolloutTask:
     """Return a question as it goes to a reasoner."""
     encoded = tuple((mime_of(image["bytes"]), image["bytes"]) for image in images)
-    return RolloutTask(Conversation(turns_of(prompt), encoded), verifiable)
+    return RolloutTask(Conversation(turns_of(prompt), encoded), verifiable, sample_id)
 
 
 def _asking(live: pa.RecordBatch, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, Any, dict[str, Any]]]:

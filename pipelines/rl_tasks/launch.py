@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: flags.Command) -> int:
     job = config.build(Job, command.settings)
-    models.refuse_out_of_reach(job.models, job.input, job.output, command)
+    files = {"input.path": job.input.path, "output.folder": job.output.folder, "benchmarks": job.benchmarks}
+    models.refuse_out_of_reach(job.models, files, command)
     named = models.resolved(job.models)
     graders = {name: named[grader(name)] for name in job.graders}
     return run(plan_run(replace(job, graders=graders, rewriter=named.get("rewriter"), judge=named.get("judge"))), command)

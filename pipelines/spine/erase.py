@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from filters.words import normalised
 from pipelines.spine import forgotten, fragments, funnel, shards, storage
-from pipelines.spine.commit import CARD, FUNNEL_FILE, KEPT_BYTES, write_manifest
+from pipelines.spine.commit import CARD, FUNNEL_FILE, KEPT_BYTES, nested_funnel, write_manifest
 from pipelines.spine.forgotten import Forgotten
 from pipelines.spine.steps import under_way
 from pipelines.spine.tables import PLACE, Run, places_of
@@ -31,6 +30,7 @@ JOURNAL = "taking-down.json"
 LOOK = "look.html"
 LOOKED_AT = (*forgotten.NAMES, *PLACE, c.EXIT.name, c.REASON.name, c.ALT_TEXT.name, *(about.name for about in TWINS))
 """Columns that tell whether a row has to go, or has to lose an alt text."""
+_EXIT = (c.EXIT.name, c.STEP.name, c.REASON.name)
 _CARD = re.compile(r'[ \t]*<li [^>]*\bid="([^"]*)".*?</li>\n?', re.DOTALL)
 
 
@@ -81,7 +81,7 @@ class Erasure:
         if not changed:
             return batch
         columns: dict[str, pa.Array] = {}
-        for about in TWINS:
+        for about in (about for about in TWINS if about.name in batch.schema.names):
             values = batch.column(about.name).to_pylist()
             for row, twins in changed.items():
                 values[row] = getattr(twins, about.name)
@@ -93,11 +93,11 @@ class Erasure:
         if c.DUPLICATE_COUNT.name not in batch.schema.names or not (self.twins or self.texts):
             return
         places = places_of(batch)
-        texts = batch.column(c.ALT_TEXTS.name)
         # annotations are not decided: the twins in them came along from an earlier run
         decided = ~under_way(batch) if c.EXIT.name in batch.schema.names else np.ones(len(batch), np.bool_)
         suspect = forgotten.is_in(places, self.twins) & decided
-        suspect[np.unique(_parents(texts)[forgotten.is_in(texts.flatten(), self.texts)])] = True
+        if c.ALT_TEXTS.name in batch.schema.names:  # a question that stands for others has none
+            suspect |= forgotten.any_in(batch.column(c.ALT_TEXTS.name), self.texts)
         for row in np.flatnonzero(suspect & ~self.names(batch)).tolist():
             place = places[row].as_py()
             twins = (self.twins.get(place) if decided[row] else None) or self._superseded(batch, row, self.allowed.get(place, frozenset()))
@@ -113,12 +113,13 @@ class Erasure:
 
 
 def _twins_in(batch: pa.RecordBatch, row: int) -> Twins:
-    texts, *numbers = (batch.column(about.name)[row].as_py() for about in TWINS)
-    return Twins(tuple(texts or ()), *numbers)
+    return twins_of({about.name: batch.column(about.name)[row].as_py() for about in TWINS if about.name in batch.schema.names})
 
 
-def _parents(lists: pa.Array) -> npt.NDArray[np.int64]:
-    return pc.call_function("list_parent_indices", [lists]).to_numpy(zero_copy_only=False)
+def twins_of(row: Mapping[str, Any]) -> Twins:
+    """Return the columns of ``TWINS`` in ``row``, nothing where it has none of one."""
+    texts, *numbers = (row.get(about.name) for about in TWINS)
+    return Twins(tuple(texts or ()), *(number or 0 for number in numbers))
 
 
 def lessened(known: Twins, going: Sequence[str], staying: Iterable[str]) -> Twins:
@@ -159,10 +160,7 @@ def _with_kept_bytes(batch: pa.RecordBatch) -> pa.RecordBatch:
     metadata = dict(batch.schema.metadata or {})
     if KEPT_BYTES not in metadata:
         return batch
-    lengths = pc.call_function("binary_length", [batch.column(c.IMAGE.name).field("bytes")])
-    valid = pc.call_function("if_else", [batch.column(c.IMAGE.name).is_valid(), lengths, pa.scalar(0, lengths.type)])
-    size = pc.call_function("sum", [valid]).as_py() or 0
-    return batch.replace_schema_metadata({**metadata, KEPT_BYTES: str(size).encode()})
+    return batch.replace_schema_metadata({**metadata, KEPT_BYTES: str(int(shards.image_bytes(batch).sum())).encode()})
 
 
 def files_concerned(run: Run, what: Erasure) -> list[str]:
@@ -190,8 +188,10 @@ def erase_in_run(run: Run, what: Erasure, files: Iterable[str], adds: Callable[[
 
 @dataclass(frozen=True)
 class Recount:
-    """What the ledger of a run says."""
+    """What the tables of a run say."""
 
+    nested: Mapping[str, funnel.Funnel]
+    """The funnel of each table of nested rows."""
     funnel: list[funnel.StepCount]
     places: frozenset[str]
     """Of the rows that were taken down."""
@@ -201,20 +201,35 @@ class Recount:
 
 def _recount(run: Run) -> Recount:
     exits, places, spent, captions = Counter[funnel.Exit](), set[str](), Counter[str](), Counter[str]()
-    exit_names = (c.EXIT.name, c.STEP.name, c.REASON.name)
-    for part in run.scan("ledger", [*PLACE, *exit_names, *shards.SPENT, *shards.TOLD_BY]):
+    for part in run.scan("ledger", [*PLACE, *_EXIT, *shards.SPENT, *shards.TOLD_BY]):
         exits.update(forgotten.exits_of(part.batch))
         places.update(places_of(take_rows(part.batch.select(PLACE), forgotten.is_taken_down(part.batch))).to_pylist())
         spent.update(shards.spent_in(part.batch))
         captions.update(shards.captions_in(take_rows(part.batch, forgotten.is_in(part.batch.column(c.EXIT.name), [KEPT]))))
-    whole = funnel.recount([count.step for count in run.funnel()], exits)
-    funnel.check(whole, run.folder)
-    return Recount(whole, frozenset(places), {"spent": {name: round(n, 3) for name, n in spent.items()}, "captions": captions})
+    nested = {table: _recount_nested(run, table, spent) for table in run.nested}
+    whole = _told_again(run.funnel(), exits, run.folder)
+    return Recount(nested, whole, frozenset(places), {"spent": {name: round(n, 3) for name, n in spent.items()}, "captions": captions})
+
+
+def _recount_nested(run: Run, table: str, spent: Counter[str]) -> list[funnel.StepCount]:
+    """Return the funnel that the rows of ``table`` tell, and add to ``spent`` what they cost."""
+    exits = Counter[funnel.Exit]()
+    for part in run.scan(table, [*_EXIT, *shards.SPENT]):
+        exits.update(forgotten.exits_of(part.batch))
+        spent.update(shards.spent_in(part.batch))
+    return _told_again(run.funnel(table), exits, f"{run.folder}, {table}")
+
+
+def _told_again(before: funnel.Funnel, exits: Mapping[funnel.Exit, int], where: str) -> list[funnel.StepCount]:
+    whole = funnel.recount([count.step for count in before], exits)
+    funnel.check(whole, where)
+    return whole
 
 
 def _write_pages(run: Run, now: Recount, adds: Callable[[Mapping[str, int]], str]) -> None:
     whole, before = now.funnel, run.manifest.get("captions")
-    storage.write(storage.join(run.folder, FUNNEL_FILE), funnel.dumps(whole) + b"\n")
+    for name, told in ((FUNNEL_FILE, whole), *((nested_funnel(table), told) for table, told in now.nested.items())):
+        storage.write(storage.join(run.folder, name), funnel.dumps(told) + b"\n")
     card, look = (storage.join(run.folder, name) for name in (CARD, LOOK))
     if storage.exists(card):
         text = storage.read(card).decode()

@@ -8,8 +8,9 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +22,19 @@ from pipelines.spine import funnel, nested, storage
 from pipelines.spine.steps import FUNNEL, counts
 from schemas import columns as c
 from schemas.exits import DROPPED
+from schemas.questions import IMAGE_HASHES
 from schemas.records import SOURCE
 
 FOLDER = "forgotten"
 TAKEN_DOWN = "taken_down"
 """Reason of a sample that was taken down, and what stands where its source may not be null."""
-PROOF = frozenset(field.name for field in (c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.CORPUS, c.IMAGE_HASH))
+PROOF = frozenset(field.name for field in (c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.CORPUS, c.IMAGE_HASH, IMAGE_HASHES))
 """What a row that was taken down keeps: its place, and the hashes that prove what it was."""
-NAMES = (c.SAMPLE_ID.name, c.IMAGE_HASH.name, c.URL.name)
+NAMED_BY: Mapping[str, tuple[pa.Field, ...]] = MappingProxyType(
+    {"sample_ids": (c.SAMPLE_ID,), "image_hashes": (c.IMAGE_HASH, IMAGE_HASHES), "urls": (c.URL,)}
+)
+"""For each field of ``Forgotten`` the columns that are held against it; of a question's list of pictures any one names it."""
+NAMES = tuple(field.name for about in NAMED_BY.values() for field in about)
 """Columns by which a row is found to be on the list."""
 _NEVER_NULL = frozenset(field.name for field in SOURCE if not field.nullable)
 """A batch on its way does not always say so of them."""
@@ -56,12 +62,40 @@ class Forgotten:
     def names(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Return which rows of ``batch`` are named, shape (n,); of the columns ``NAMES`` those that it has are looked at."""
         found = np.zeros(len(batch), np.bool_)
-        for column, hashes in zip(NAMES, (self.sample_ids, self.image_hashes, self.urls), strict=True):
-            if hashes and column in batch.schema.names:
-                values = batch.column(column)
-                known = hashed(values) if column == c.URL.name else values
-                found |= is_in(known, hashes)
+        for name in NAMED_BY:
+            if known := getattr(self, name):
+                for values in _columns(batch, name):
+                    found |= any_in(values, known)
         return found
+
+
+def names_in(batch: pa.RecordBatch) -> Forgotten:
+    """Return everything that names a row of ``batch``."""
+    return Forgotten(*(frozenset(_texts(_columns(batch, name))) for name in NAMED_BY))
+
+
+def _texts(columns: Iterable[pa.Array]) -> Iterator[str]:
+    for values in columns:
+        flat = values.flatten() if pa.types.is_list(values.type) else values
+        yield from flat.drop_null().to_pylist()
+
+
+def _columns(batch: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
+    """Yield the columns of ``batch`` that are held against the field ``name``, addresses by their hashes."""
+    for field in NAMED_BY[name]:
+        if field.name in batch.schema.names:
+            values = batch.column(field.name)
+            yield hashed(values) if field == c.URL else values
+
+
+def any_in(values: pa.Array, known: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Return in which rows of ``values``, strings or lists of them, one of ``known`` is, shape (n,)."""
+    if not pa.types.is_list(values.type):
+        return is_in(values, known)
+    found = np.zeros(len(values), np.bool_)
+    parents = pc.call_function("list_parent_indices", [values]).to_numpy(zero_copy_only=False)
+    found[parents[is_in(values.flatten(), known)]] = True
+    return found
 
 
 def is_in(values: pa.Array, known: Iterable[str]) -> npt.NDArray[np.bool_]:

@@ -3,10 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from pipelines.spine.erase import Twins, lessened
+from pipelines.spine.erase import Twins, lessened, twins_of
 from pipelines.spine.tables import INTO, Run, place_of
 from schemas import columns as c
-from schemas.records import TWINS
 
 Row = dict[str, Any]
 
@@ -20,15 +19,19 @@ def without(run: Run, going: Collection[Row], places: Collection[str], begun: Ma
     for _, row in run.rows(run.by_place("ledger", set(above(run, going)) - set(places))):
         place = place_of(row)
         merged = below(run, place)
-        texts = [other[c.ALT_TEXT.name] or "" for other in (row, *(merged[p] for p in merged.keys() - set(places)))]
-        if row.get(c.ALT_TEXTS.name):
-            known = twins_of(begun[place]) if place in begun else twins_of({about.name: row[about.name] for about in TWINS})
-            yield place, lessened(known, [leaving[p][c.ALT_TEXT.name] or "" for p in merged.keys() & leaving.keys()], texts)
+        texts = [_alt_text(other) for other in (row, *(merged[p] for p in merged.keys() - set(places)))]
+        gone = [leaving[p] for p in merged.keys() & leaving.keys()]
+        if row.get(c.ALT_TEXTS.name) or row.get(c.DUPLICATE_COUNT.name):
+            yield place, lessened(twins_of(begun.get(place, row)), list(map(_alt_text, _counted(row, gone))), texts)
 
 
-def twins_of(twins: Mapping[str, Any]) -> Twins:
-    """Return the columns of ``TWINS`` in ``twins``."""
-    return Twins(tuple(twins[TWINS[0].name]), *(twins[about.name] for about in TWINS[1:]))
+def _counted(row: Row, gone: Collection[Row]) -> Collection[Row]:
+    """Return those of ``gone`` that ``row`` counts among its duplicates: of equal questions it counts one."""
+    return gone if c.ALT_TEXTS.name in row else {other[c.SAMPLE_ID.name]: other for other in gone}.values()
+
+
+def _alt_text(row: Row) -> str:
+    return row.get(c.ALT_TEXT.name) or ""
 
 
 def above(run: Run, rows: Collection[Row]) -> list[str]:

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.spine import fragments, funnel, storage
-from pipelines.spine.commit import FUNNEL_FILE, MANIFEST
-from pipelines.spine.forgotten import is_in
+from pipelines.spine.commit import FUNNEL_FILE, MANIFEST, nested_funnel
+from pipelines.spine.forgotten import any_in, is_in
 from schemas import columns as c
 
 PLACE = (c.SPLIT_ID.name, c.ROW.name)
@@ -92,9 +92,14 @@ class Run:
         """Return what the manifest says of the file ``path``."""
         return next(file for file in self.manifest["files"] if file["path"] == path)
 
-    def funnel(self) -> list[funnel.StepCount]:
-        """Return the funnel of the run."""
-        return funnel.loads(storage.read(storage.join(self.folder, FUNNEL_FILE)))
+    @property
+    def nested(self) -> list[str]:
+        """Names of the tables of rows that were nested in others, such as rollouts: each has a funnel of its own."""
+        return [table for table in self.tables if storage.exists(storage.join(self.folder, nested_funnel(table)))]
+
+    def funnel(self, nested: str | None = None) -> list[funnel.StepCount]:
+        """Return the funnel of the run, or that of the table of ``nested`` rows."""
+        return funnel.loads(storage.read(storage.join(self.folder, nested_funnel(nested) if nested else FUNNEL_FILE)))
 
     def scan(self, table: str, names: Sequence[str], within: "Within | None" = None) -> Iterator[Part]:
         """Yield ``names``, as far as ``table`` has them, of each row group that may hold what lies ``within``."""
@@ -123,9 +128,9 @@ class Run:
                 yield hit, batch.slice(hit.index, 1).to_pylist()[0]
 
     def by_value(self, table: str, name: str, values: Collection[str]) -> list[Hit]:
-        """Return the rows of ``table`` whose column ``name`` holds one of ``values``."""
+        """Return the rows of ``table`` whose column ``name`` is, or lists, one of ``values``."""
         parts = self.scan(table, [name], Within(name, tuple(values)))
-        return [hit for part in parts if part.batch.num_columns for hit in part.hits(is_in(part.batch.column(0), values))]
+        return [hit for part in parts if part.batch.num_columns for hit in part.hits(any_in(part.batch.column(0), values))]
 
     def by_place(self, table: str, places: Collection[str]) -> list[Hit]:
         """Return the rows of ``table`` that stand at one of ``places``, each ``split_id:row``."""
