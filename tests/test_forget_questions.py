@@ -269,6 +269,25 @@ def test_a_run_of_the_other_job_that_shows_the_picture_is_named_and_loses_it_in_
     check_fragments(cold.output)
 
 
+def test_a_run_that_loses_its_only_question_adds_up_to_nothing_and_so_does_it_made_again(made: Made, tmp_path: Path):
+    corpus = reasoning.write(tmp_path / "questions", [asked.COLD[0]])
+    with ScriptedServer(asked.reply) as server:
+        flags = asked.cold_start(corpus, tmp_path / "runs", server.endpoint)
+        reasoning.run(COLD, *flags)
+        run = reasoning.run_folder(tmp_path / "runs", COLD)
+        take_down(run, "--sample_id", line(run, "Amsterdam")["sample_id"])
+        told = [json.loads((run / name).read_text()) for name in ("funnel.json", "funnel-rollouts.json", "funnel-graded.json")]
+        exits, spent = (json.loads((run / "manifest.json").read_text())[name] for name in ("exits", "spent"))
+        shutil.rmtree(run)
+        reasoning.run(COLD, *flags)
+    assert exits == {"kept": 0, "dropped": 1, "merged": 0, "dead": 0}
+    assert set(spent.values()) == {0}
+    assert [funnel[-1]["kept"] for funnel in told] == [0, 0, 0]
+    assert {step["entered"] for step in (*told[1], *told[2])} == {0}
+    assert [json.loads((run / name).read_text())[0]["entered"] for name in ("funnel.json", "funnel-rollouts.json")] == [1, 0]
+    assert found_in(tmp_path / "runs", b"Amsterdam") == set()
+
+
 def test_a_dry_run_writes_nothing(made: Made, tmp_path: Path):
     ran = copied(made, COLD, tmp_path)
     before = jobs.tree(ran.output)

@@ -182,7 +182,7 @@ def erase_in_run(run: Run, what: Erasure, files: Iterable[str], adds: Callable[[
     now = _recount(run)
     _write_pages(run, now, adds)
     ordered = [entries[entry["path"]] for entry in run.manifest["files"]]
-    sums = {name: {key: sum_[key] for key in run.manifest[name]} for name, sum_ in now.sums.items() if name in run.manifest}
+    sums = {name: {key: sum_.get(key, 0) for key in run.manifest[name]} for name, sum_ in now.sums.items() if name in run.manifest}
     write_manifest(run.folder, {**run.manifest, **sums, "exits": funnel.exits(now.funnel), "files": ordered})
 
 
