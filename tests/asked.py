@@ -92,7 +92,7 @@ def rl_tasks(corpus: Path, exam: Path, output: Path, endpoint: str, *more: str) 
 
 
 def _judge(endpoint: str) -> dict[str, Any]:
-    return {"judge.endpoint": endpoint, "judge.model": "scripted", "judge.backoff_seconds": 0.01}
+    return {"judge.served.endpoint": endpoint, "judge.served.model": "scripted", "judge.served.backoff_seconds": 0.01}
 
 
 def _set(settings: dict[str, Any]) -> list[str]:

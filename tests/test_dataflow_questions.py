@@ -36,7 +36,7 @@ def settings(pipeline: str, endpoint: str) -> list[str]:
     roles = (
         ["solver.served", "base.served"] if pipeline == "cold_start" else ["graders.one.served", "graders.two.served", "rewriter.served"]
     )
-    values = {**HERE, **{key: value for role in (*roles, "judge") for key, value in served(role, endpoint).items()}}
+    values = {**HERE, **{key: value for role in (*roles, "judge.served") for key, value in served(role, endpoint).items()}}
     extra = {"rollouts": 2, "band.max_rate": 1} if pipeline == "cold_start" else {"benchmarks": "gs://bucket/exam/*.jsonl"}
     return [*BUCKET, *(f"--set={key}={value}" for key, value in {**values, **extra}.items())]
 
@@ -107,10 +107,10 @@ def test_no_secret_of_the_environment_is_sent(launched: Launched):
 ROLES = [
     ("cold_start", "solver.served"),
     ("cold_start", "base.served"),
-    ("cold_start", "judge"),
+    ("cold_start", "judge.served"),
     ("rl_tasks", "graders.two.served"),
     ("rl_tasks", "rewriter.served"),
-    ("rl_tasks", "judge"),
+    ("rl_tasks", "judge.served"),
 ]
 
 
