@@ -85,3 +85,17 @@ def test_verl_reads_every_task_with_pictures_where_their_markers_stand(runs: dic
 def test_verl_loads_our_reward_and_is_given_what_is_right_and_what_is_not(runs: dict[str, Path], tmp_path: Path):
     found = trainers.read("verl", runs["rl_tasks"], tmp_path)
     assert [task["rewards"] for task in found["tasks"]] == [[1.0, 0.0]] * len(ROWS)
+
+
+@pytest.mark.parametrize(("pipeline", "tables"), [("cold_start", {"sft", "sft_glm41v"}), ("rl_tasks", {"rl"})])
+def test_a_release_of_datasets_without_a_feature_for_lists_reads_every_row(
+    runs: dict[str, Path], tmp_path: Path, pipeline: str, tables: set[str]
+):
+    found = trainers.read("datasets", runs[pipeline], tmp_path)
+    assert set(found) == tables
+    for table, samples in found.items():
+        rows = finished.rows(runs[pipeline], table)
+        assert len(samples) == len(rows) >= len(ROWS)
+        turns = "prompt" if table == "rl" else "messages"
+        assert [(sample["sample_id"], sample[turns]) for sample in samples] == [(row["sample_id"], row[turns]) for row in rows]
+        assert [sample["images"] for sample in samples] == [shown(row) for row in rows]

@@ -1,6 +1,7 @@
-"""Two trainers' own readers, run over the tables of a run: their modules as they lie in the wheels, in a process of their own.
+"""Two trainers' own readers, and ``datasets`` before lists were a feature, run over the tables of a run: their modules as they lie in
+the wheels, in a process of their own.
 
-``python -m tests.trainers llamafactory WHEEL RUN`` and ``python -m tests.trainers verl WHEEL RUN`` print what they read as JSON. What is
+``python -m tests.trainers llamafactory WHEEL RUN SCRATCH``, and so for ``verl`` and ``datasets``, prints what it reads as JSON. What is
 not there is stood in for by names without a meaning: the packages ``transformers``, ``peft`` and ``torchaudio`` (types and names of
 files of weights, to the modules that read), and the ``__init__`` of the trainers' packages, which import all the rest of them.
 """
@@ -22,9 +23,10 @@ from tests.jobs import ROOT
 
 WHEELS = {
     "llamafactory": ("0.9.5", "10776e9b259798bf65f6c5343f6298f0302e92e9cd47472abe29eef69e286c6a"),
+    "datasets": ("3.6.0", "25000c4a2c0873a710df127d08a202a06eab7bf42441a6bc278b499c2f72cd1b"),
     "verl": ("0.9.1", "db6e6f2a8d9d5808d9ec32d357a42319fdc6967df688ff9d9810050f49bfdd14"),
 }
-"""Release and SHA-256 of each wheel on PyPI, 0.5 and 1.7 MB."""
+"""Release and SHA-256 of each wheel on PyPI, 0.5 to 1.7 MB."""
 RESPONSE = "<think>I add.</think>\nIt is <|begin_of_box|>{}<|end_of_box|>."
 
 
@@ -147,10 +149,26 @@ def _part(part: dict[str, Any]) -> Any:
     return [part["image"].size, part["image"].mode] if part["type"] == "image" else part["text"]
 
 
+def datasets(archive: str, run: str, scratch: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the samples of each table as ``datasets`` of the wheel loads them, pictures by size and mode; streamed, they are the same."""
+    sys.path.insert(0, archive)
+    from datasets import __version__, load_dataset
+
+    assert __version__ == WHEELS["datasets"][0]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table in ("sft", "sft_glm41v", "rl"):
+        files = [str(path) for path in sorted(Path(run, table).glob("*.parquet"))]
+        for is_streaming in (True, False) if files else ():
+            loaded: Any = load_dataset("parquet", data_files=files, split="train", streaming=is_streaming, cache_dir=scratch)
+            samples = [{**row, "images": [[image.size, image.mode] for image in row["images"]]} for row in loaded]
+            assert json.dumps(found.setdefault(table, samples)) == json.dumps(samples)
+    return found
+
+
 def main(argv: Sequence[str]) -> None:
     """Print what a reader makes of a run."""
     name, *words = argv
-    print(json.dumps({"llamafactory": llamafactory, "verl": verl}[name](*words)))
+    print(json.dumps({"llamafactory": llamafactory, "verl": verl, "datasets": datasets}[name](*words)))
 
 
 if __name__ == "__main__":
