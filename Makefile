@@ -30,7 +30,7 @@ demo-captions: env
 	$(BIN)/python -m jobs.curation_corpus $(CACHE)/curation-pool
 	$(BIN)/python -m pipelines.captions --job=jobs/captions/demo.yaml --input=$(CACHE)/curation-pool > $(CACHE)/curation-demo.txt
 	cat $(CACHE)/curation-demo.txt
-	$(BIN)/python -m jobs.planted "$$(sed -n 's|^look  *\(.*\)/look.html$$|\1|p' $(CACHE)/curation-demo.txt)" $(CACHE)/curation-pool.labels.jsonl
+	$(BIN)/python -m jobs.planted "$$(sed -n 's|^report  *\(.*\)/report.html$$|\1|p' $(CACHE)/curation-demo.txt)" $(CACHE)/curation-pool.labels.jsonl
 
 demo-reasoning: env
 	$(BIN)/python -m jobs.fetch qwen smollm2 lid easy_vqa noto_sans_sc

@@ -55,7 +55,7 @@ class AltText:
         """Return for each row the first rule that its alt text breaks, with the count or share that broke it."""
         texts = [normalised(text) for text in strings(batch.column(c.ALT_TEXT.name))]
         split = [words(text) for text in texts]
-        chars, weight, count = measured(len, texts), measured(_weight, texts), measured(len, split)
+        chars, weighed, count = measured(len, texts), measured(weight, texts), measured(len, split)
         digits, share = measured(self._digit_run, split), measured(self._share, split)
         return judge(
             len(texts),
@@ -65,7 +65,7 @@ class AltText:
             Rule("no_letters", ~where(has_letter, texts)),
             Rule("date_only", where(_is_date, texts)),
             Rule("long_digit_run", digits > self.max_digit_run, digits, self.max_digit_run),
-            Rule("too_short", weight < self.min_chars, weight, self.min_chars),
+            Rule("too_short", weighed < self.min_chars, weighed, self.min_chars),
             Rule("too_long", chars > self.max_chars, chars, self.max_chars),
             Rule("too_few_words", count < self.min_words, count, self.min_words),
             Rule("too_many_words", count > self.max_words, count, self.max_words),
@@ -92,5 +92,6 @@ def _longest_digit_run(term: str) -> int:
     return max((len(list(run)) for is_digit, run in groupby(term, str.isdigit) if is_digit), default=0)
 
 
-def _weight(text: str) -> int:
+def weight(text: str) -> int:
+    """Return the characters of ``text``, of which one that is a word by itself counts twice."""
     return len(text) + len(_UNSPACED.findall(text))

@@ -1,5 +1,6 @@
 """Caption curation as a Beam graph, read from top to bottom like the paper's section: heuristics, relevance, duplicates, balance."""
 
+import time
 from typing import Any
 
 import apache_beam as beam
@@ -13,6 +14,7 @@ from pipelines.pairs import annotate, graph, take
 from pipelines.pairs.near import MergeNear
 from pipelines.pairs.near_partitions import Signals
 from pipelines.pairs.report import Pages
+from pipelines.pairs.told import telling
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.layout import Layout
 from schemas.records import CURATED, CURATED_FRAGMENT, CURATED_LEDGER, CURATION, DEAD_LETTER
@@ -34,15 +36,17 @@ def build(pipeline: beam.Pipeline, plan: Plan) -> PCollection[str]:
 
 def commit_of(plan: Plan) -> Commit:
     """Return what the last steps need to know of ``plan``."""
+    tell = telling(plan.job)
     return Commit(
         pass_folder=plan.taken,
         earlier=tuple(filter(None, (plan.annotations, plan.scored))),
         run=plan.at.run,
-        layout=Layout(samples=CURATED, ledger=CURATED_LEDGER, dead=DEAD_LETTER),
+        layout=Layout(samples=CURATED, ledger=CURATED_LEDGER, dead=DEAD_LETTER, tell=tell),
         limits=plan.job.limits,
         output=plan.job.output,
         identity=describe(plan),
-        pages=Pages(plan.job, card(plan.job)),
+        pages=Pages(plan.job, card(plan.job), tell),
+        started=time.time(),
     )
 
 

@@ -7,6 +7,7 @@ from pipelines.captions import balance, difference, graph
 from pipelines.captions.job import Job
 from pipelines.captions.plan import Plan, plan_run
 from pipelines.pairs.source import first_splits
+from pipelines.report.files import REPORT
 from pipelines.spine import commit, config, dataflow, flags, fragments, funnel, launch, progress, storage
 from pipelines.spine.identity import digest
 
@@ -58,7 +59,7 @@ def summary(plan: Plan, before: str | None) -> str:
         lines += [difference.table(before, plan.at.run), ""]
     kept = f"kept {manifest['exits']['kept']:,} samples"
     return "\n".join(
-        [*lines, kept, f"samples    {storage.join(plan.at.run, 'samples')}", f"look       {storage.join(plan.at.run, 'look.html')}"]
+        [*lines, kept, f"samples    {storage.join(plan.at.run, 'samples')}", f"report     {storage.join(plan.at.run, REPORT)}"]
     )
 
 

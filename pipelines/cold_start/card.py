@@ -1,13 +1,15 @@
 """The pages of a finished cold start: the resolved job and the dataset card."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.cold_start.job import Job
+from pipelines.cold_start.told import telling
 from pipelines.pairs.cards import front, listed
 from pipelines.questions.exports import croissant, dataset_info
+from pipelines.questions.report import report
 from pipelines.questions.tables import names_of
 from pipelines.spine.config import resolved
+from pipelines.spine.finished import Finished
 from schemas.questions import SFT
 
 
@@ -17,7 +19,7 @@ class Pages:
 
     job: Job
 
-    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  no samples are shown yet
+    def __call__(self, run: Finished) -> dict[str, bytes]:
         """Return ``job.yaml``, the dataset card, LLaMA-Factory's registration of the samples, and their Croissant."""
         tables = dict.fromkeys(names_of(self.job.sft.styles), SFT)
         about = "Questions with a verified chain of thought each"
@@ -25,6 +27,7 @@ class Pages:
             "job.yaml": resolved(self.job),
             "README.md": card(self.job).encode(),
             "dataset_info.json": dataset_info(list(tables)),
+            **report(self.job, telling(self.job), run, ("sft", "described")),
             "croissant.json": croissant(self.job.input.corpus, about, self.job.input.license, tables),
         }
 

@@ -1,5 +1,6 @@
 """The cold start as a Beam graph, read from top to bottom like the paper's section 4: questions, difficulty, rollouts, samples."""
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from apache_beam.pvalue import PCollection
 from pipelines.cold_start.card import Pages
 from pipelines.cold_start.plan import Plan, describe
 from pipelines.cold_start.solve import ROLLOUTS, SOLVE, Solve
+from pipelines.cold_start.told import BAND, RULES, telling
 from pipelines.pairs import graph as pairs
 from pipelines.questions import graph, take
 from pipelines.questions.decide import hold_shares, merge_equal
@@ -25,9 +27,7 @@ from pipelines.spine.steps import run_step
 from schemas.questions import COLD_START, QUESTION_DECISION, QUESTION_LEDGER
 from schemas.records import DEAD_LETTER
 
-RULES = "Drop questions that nothing can be made of"
 GRADE = "Ask the base model"
-BAND = "Drop questions that the base model finds too easy or too hard"
 
 
 def build(pipeline: beam.Pipeline, plan: Plan, models: Mapping[str, OnEndpoint]) -> PCollection[str]:
@@ -52,11 +52,14 @@ def commit_of(plan: Plan) -> Commit:
         pass_folder=plan.solved,
         earlier=(plan.annotations,),
         run=plan.at.run,
-        layout=Layout(ledger=QUESTION_LEDGER, dead=DEAD_LETTER, further={**samples, ROLLOUTS: rollouts(ROLLOUTS), **graded}),
+        layout=Layout(
+            ledger=QUESTION_LEDGER, dead=DEAD_LETTER, further={**samples, ROLLOUTS: rollouts(ROLLOUTS), **graded}, tell=telling(job)
+        ),
         limits=job.limits,
         output=job.output,
         identity=describe(plan),
         pages=Pages(job),
+        started=time.time(),
     )
 
 

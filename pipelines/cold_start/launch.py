@@ -9,6 +9,7 @@ from pipelines.cold_start.plan import Plan, plan_run
 from pipelines.cold_start.solve import ROLLOUTS
 from pipelines.questions import models, outlook
 from pipelines.questions.grade import GRADED
+from pipelines.report.files import REPORT
 from pipelines.spine import commit, config, flags, launch, progress, storage
 from pipelines.spine.identity import digest
 from pipelines.spine.served import OnEndpoint
@@ -51,4 +52,11 @@ def summary(plan: Plan) -> str:
     """Return what a finished run came to: the funnels of questions and rollouts, what a sample cost, and where things are."""
     manifest, _ = launch.finished(plan.at.run)
     lines = outlook.funnels(plan.at.run, {GRADED: "rollouts of the base model", ROLLOUTS: "rollouts"})
-    return "\n".join([*lines, *outlook.cost(manifest), f"samples    {storage.join(plan.at.run, 'sft')}"])
+    return "\n".join(
+        [
+            *lines,
+            *outlook.cost(manifest),
+            f"samples    {storage.join(plan.at.run, 'sft')}",
+            f"report     {storage.join(plan.at.run, REPORT)}",
+        ]
+    )

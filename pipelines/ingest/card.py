@@ -1,12 +1,16 @@
-"""The pages of a finished run: the resolved job, and the dataset card."""
+"""The pages of a finished run: the resolved job, the dataset card, and the report."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import yaml
 
 from pipelines.ingest.job import Job
+from pipelines.ingest.told import telling
+from pipelines.report.cards import pair
+from pipelines.report.files import Report
+from pipelines.report.pictures import FromTables
 from pipelines.spine.config import resolved
+from pipelines.spine.finished import Finished
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,14 @@ class Pages:
 
     job: Job
 
-    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  the pages hold the job alone
-        """Return ``job.yaml`` and the dataset card of ``run``."""
-        return {"job.yaml": resolved(self.job), "README.md": card(self.job).encode()}
+    def __call__(self, run: Finished) -> dict[str, bytes]:
+        """Return ``job.yaml``, the dataset card and the report of ``run``."""
+        about, config = self.job.input, resolved(self.job)
+        report = Report(
+            telling(self.job), {"ledger": pair}, about.corpus, about.license, about.path, config, self.job.decode.max_pixels,
+            picture=FromTables(run.run, ("samples",)),
+        )  # fmt: skip
+        return {"job.yaml": config, "README.md": card(self.job).encode(), **report(run)}
 
 
 def card(job: Job) -> str:

@@ -3,6 +3,7 @@
 No image crosses a shuffle: a stretch of a list is read, downloaded, decoded and written by one worker.
 """
 
+import time
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +15,7 @@ from pipelines.ingest.card import Pages
 from pipelines.ingest.download import DownloaderSpec
 from pipelines.ingest.lists import Stretch
 from pipelines.ingest.plan import Plan, describe, first_stretches, stretches_of
+from pipelines.ingest.told import telling
 from pipelines.pairs.annotate import COMMITTED
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.layout import Layout
@@ -35,11 +37,12 @@ def commit_of(plan: Plan) -> Commit:
         pass_folder=plan.downloads,
         earlier=(),
         run=plan.at.run,
-        layout=Layout(samples=INGESTED, ledger=INGESTED_LEDGER, dead=INGESTED_DEAD),
+        layout=Layout(samples=INGESTED, ledger=INGESTED_LEDGER, dead=INGESTED_DEAD, tell=telling(plan.job)),
         limits=plan.job.limits,
         output=plan.job.output,
         identity=describe(plan),
         pages=Pages(plan.job),
+        started=time.time(),
     )
 
 

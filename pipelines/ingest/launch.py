@@ -6,6 +6,7 @@ from typing import Any
 from pipelines.ingest import graph
 from pipelines.ingest.job import Job
 from pipelines.ingest.plan import Plan, first_stretches, plan_run, splits_of
+from pipelines.report.files import REPORT
 from pipelines.spine import commit, config, dataflow, flags, fragments, funnel, launch, progress, storage
 from pipelines.spine.identity import digest
 
@@ -69,7 +70,7 @@ def estimate(plan: Plan) -> str:
 def summary(plan: Plan) -> str:
     """Return what a finished run came to: the funnel, and where things are."""
     _, told = launch.finished(plan.at.run)
-    places = [f"{name:<9} {storage.join(plan.at.run, name)}" for name in ("samples", "ledger", "dead")]
+    places = [f"{name:<9} {storage.join(plan.at.run, name)}" for name in ("samples", "ledger", "dead", REPORT)]
     return "\n".join(["", funnel.table(told), "", *places])
 
 

@@ -35,8 +35,12 @@ from schemas.records import SCHEMA_VERSION
 Rule = Callable[[pa.RecordBatch], Verdict]
 Step = tuple[str, Rule]
 """The sentence of a step, and what judges the rows under way."""
+SIZE = "Drop images that are too small or too elongated"
 CONTENT = "Drop solid colours and tiny files"
 CONTENT_OF_HEADERS = "Drop tiny files (solid colours are not judged: decode.pixels is false)"
+NOT_SAFE, FACES = "Drop images that show sexual content", "Drop images that show faces"
+ALT_TEXT, LANGUAGE = "Drop alt texts that say nothing", "Drop alt texts in other languages"
+RELEVANCE = "Drop alt texts that do not fit their image"
 
 
 @dataclass(frozen=True)
@@ -99,18 +103,18 @@ class PairJob(Protocol):  # each section is documented by its own class
 def decisions(job: PairJob) -> list[Step]:
     """Return the rules on the stored signals, in order: the sentence of each step, and its filter. A rule without a signal is left out."""
     steps: list[tuple[object, str, Rule]] = [
-        (True, "Drop images that are too small or too elongated", job.image_size),
+        (True, SIZE, job.image_size),
         (True, CONTENT if job.decode.pixels else CONTENT_OF_HEADERS, job.image_content),
         (job.blocklist.files, "Drop images that are on a blocklist", partial(_listed, job.blocklist)),
-        (job.nsfw, "Drop images that show sexual content", job.not_safe),
-        (job.face_detector, "Drop images that show faces", job.faces),
-        (True, "Drop alt texts that say nothing", job.alt_text),
-        (job.lid, "Drop alt texts in other languages", job.language),
+        (job.nsfw, NOT_SAFE, job.not_safe),
+        (job.face_detector, FACES, job.faces),
+        (True, ALT_TEXT, job.alt_text),
+        (job.lid, LANGUAGE, job.language),
         (True, "Drop alt texts with personal data", replace(job.personal_data, text=c.ALT_TEXT.name)),
     ]
     keys = ("min_score", "min_multilingual_score")
     fits = [relevance(embedder, job.clip, c.CLIP_SCORE, key) for embedder, key in zip(job.embedders, keys, strict=False)]
-    steps.append((fits, "Drop alt texts that do not fit their image", partial(_by_model, fits)))
+    steps.append((fits, RELEVANCE, partial(_by_model, fits)))
     return [(sentence, rule) for is_on, sentence, rule in steps if is_on]
 
 

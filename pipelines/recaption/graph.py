@@ -1,5 +1,6 @@
 """The recaption job as a Beam graph, read from top to bottom: annotate, embed, decide, take, commit."""
 
+import time
 from typing import Any
 
 import apache_beam as beam
@@ -12,6 +13,7 @@ from pipelines.recaption import caption
 from pipelines.recaption.card import card
 from pipelines.recaption.job import caption_steps
 from pipelines.recaption.plan import Plan, describe
+from pipelines.recaption.told import telling
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.layout import Layout
 from pipelines.spine.steps import run_step
@@ -35,7 +37,8 @@ def build(pipeline: beam.Pipeline, plan: Plan, backend: caption.CaptionerBackend
 def commit_of(plan: Plan) -> Commit:
     """Return what the last steps need to know of ``plan``."""
     apart = plan.job.captioner.seen == SEEN_DESCRIPTION and not plan.job.output.described_as_samples
-    layout = Layout(samples=RECAPTIONED, ledger=LEDGER, dead=DEAD_LETTER, described=RECAPTIONED if apart else None)
+    tell = telling(plan.job)
+    layout = Layout(samples=RECAPTIONED, ledger=LEDGER, dead=DEAD_LETTER, described=RECAPTIONED if apart else None, tell=tell)
     return Commit(
         pass_folder=plan.captioned,
         earlier=tuple(filter(None, (plan.annotations, plan.scored))),
@@ -44,7 +47,8 @@ def commit_of(plan: Plan) -> Commit:
         limits=plan.job.limits,
         output=plan.job.output,
         identity=describe(plan),
-        pages=Pages(plan.job, card(plan.job, apart), plan.job.captioner.name),
+        pages=Pages(plan.job, card(plan.job, apart), tell, (("captioner", plan.job.captioner.name),)),
+        started=time.time(),
     )
 
 

@@ -109,17 +109,20 @@ NO_RULES = {
 """Sections that the identity of the captioning pass holds by their own digests, or not at all; every other one is a rule in it."""
 
 
+NO_CAPTION, CAPTION_FIT = "Drop captions that are no captions", "Drop captions that do not fit their image"
+
+
 def caption_steps(job: Job) -> list[Step]:
     """Return what the captions go through, in order: the sentence of each step, and what judges them."""
     steps: list[Step] = [
-        ("Drop captions that are no captions", partial(job.caption_rules, instructions=job.captioner.instructions)),
+        (NO_CAPTION, partial(job.caption_rules, instructions=job.captioner.instructions)),
         ("Drop captions with personal data", replace(job.personal_data, text=c.CAPTION.name)),
     ]
     if job.facts:
         steps.append(("Drop captions that break a fact of their alt text", partial(_facts, job.facts, job.names)))
     if job.embedder:
         fit = relevance(job.embedder, job.clip, c.CAPTION_CLIP_SCORE, "min_caption_score")
-        steps.append(("Drop captions that do not fit their image", partial(_fits, job.embedder, fit)))
+        steps.append((CAPTION_FIT, partial(_fits, job.embedder, fit)))
     if job.facts:
         steps.append(("Drop captions that add only what nothing supports", partial(_enriches, job.embedder, job.enrichment)))
     return steps

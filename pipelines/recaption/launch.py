@@ -11,6 +11,7 @@ from pipelines.recaption import estimate, graph
 from pipelines.recaption.caption import CaptionerBackend
 from pipelines.recaption.job import Job
 from pipelines.recaption.plan import Plan, plan_run
+from pipelines.report.files import REPORT
 from pipelines.spine import commit, config, dataflow, flags, fragments, funnel, launch, progress, storage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.identity import digest
@@ -117,7 +118,7 @@ def places(plan: Plan) -> list[str]:
             f"described  {storage.join(plan.at.run, 'described')}: captions written from a description, without the pixels; "
             "--set output.described_as_samples=true puts them among the samples"
         )
-    return [*lines, f"look       {storage.join(plan.at.run, 'look.html')}"]
+    return [*lines, f"report     {storage.join(plan.at.run, REPORT)}"]
 
 
 def _watched(plan: Plan) -> Callable[[], progress.Done | None]:

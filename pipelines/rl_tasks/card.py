@@ -1,12 +1,14 @@
 """The pages of a finished run: the resolved job and the dataset card."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.pairs.cards import front, listed
 from pipelines.questions.exports import croissant
+from pipelines.questions.report import report
 from pipelines.rl_tasks.job import Job
+from pipelines.rl_tasks.told import telling
 from pipelines.spine.config import resolved
+from pipelines.spine.finished import Finished
 from schemas.questions import RL
 
 
@@ -16,12 +18,13 @@ class Pages:
 
     job: Job
 
-    def __call__(self, run: str, captions: Mapping[str, int]) -> dict[str, bytes]:  # noqa: ARG002  no samples are shown yet
+    def __call__(self, run: Finished) -> dict[str, bytes]:
         """Return ``job.yaml``, the dataset card, and the Croissant of the tasks."""
         about = "Questions with a truth and how hard models find them"
         return {
             "job.yaml": resolved(self.job),
             "README.md": card(self.job).encode(),
+            **report(self.job, telling(self.job), run, ("rl", "described")),
             "croissant.json": croissant(self.job.input.corpus, about, self.job.input.license, {"rl": RL}),
         }
 

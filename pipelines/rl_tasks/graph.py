@@ -3,6 +3,7 @@
 Near-duplicates and benchmarks are looked for before any model is asked: nobody pays for rollouts of what leaves anyhow.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,7 @@ from pipelines.rl_tasks.job import grader
 from pipelines.rl_tasks.plan import Plan, describe
 from pipelines.rl_tasks.rewrite import REWRITE, Rewrite
 from pipelines.rl_tasks.suspects import SUSPECT, Suspects
+from pipelines.rl_tasks.told import RULES, telling
 from pipelines.spine import fragments
 from pipelines.spine.commit import Commit, commit_run
 from pipelines.spine.layout import Layout
@@ -47,7 +49,6 @@ from schemas.exits import Addition, Verdict
 from schemas.records import DEAD_LETTER
 from synth.label_check import LabelCheck
 
-RULES = "Drop questions that nothing can be made of"
 NEAR = "Merge near-duplicate questions"
 BENCHMARK = "Drop questions that stand in a benchmark"
 FILL_IN = "Drop choices that cannot be asked without their options"
@@ -91,11 +92,12 @@ def commit_of(plan: Plan) -> Commit:
         pass_folder=plan.graded,
         earlier=(plan.annotations,),
         run=plan.at.run,
-        layout=Layout(ledger=q.TASK_LEDGER, dead=DEAD_LETTER, further=further),
+        layout=Layout(ledger=q.TASK_LEDGER, dead=DEAD_LETTER, further=further, tell=telling(job)),
         limits=job.limits,
         output=job.output,
         identity=describe(plan),
         pages=Pages(job),
+        started=time.time(),
     )
 
 

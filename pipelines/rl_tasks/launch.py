@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from pipelines.questions import models, outlook
 from pipelines.questions.grade import GRADED
+from pipelines.report.files import REPORT
 from pipelines.rl_tasks import graph
 from pipelines.rl_tasks.job import Job, grader
 from pipelines.rl_tasks.plan import Plan, plan_run
@@ -53,4 +54,4 @@ def summary(plan: Plan) -> str:
     """Return what a finished run came to: the funnels of questions and rollouts, the tiers, what a task cost, and where things are."""
     manifest, _ = launch.finished(plan.at.run)
     lines = [*outlook.funnels(plan.at.run, {GRADED: "rollouts"}), *outlook.cost(manifest), *outlook.tiers(plan.at.run)]
-    return "\n".join([*lines, f"tasks      {storage.join(plan.at.run, 'rl')}"])
+    return "\n".join([*lines, f"tasks      {storage.join(plan.at.run, 'rl')}", f"report     {storage.join(plan.at.run, REPORT)}"])

@@ -13,7 +13,9 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
 
+from pipelines.report.sketches import Sketch
 from pipelines.spine import forgotten, fragments, funnel, identity, nested, storage
+from pipelines.spine.finished import Finished
 from pipelines.spine.layout import Layout
 from pipelines.spine.shards import ShardPlan, WrittenShard, plan, write_shard
 from pipelines.spine.steps import FUNNEL
@@ -84,8 +86,10 @@ class Commit:
     output: Output
     identity: Mapping[str, Any]
     """What the manifest says of the run: its id, its pipeline, its passes, the commit of the code."""
-    pages: Callable[[str, Mapping[str, int]], Mapping[str, bytes]]
-    """Given the run's folder and its kept captions by kind, its further files by name: the resolved job, the report."""
+    pages: Callable[[Finished], Mapping[str, bytes]]
+    """Given what the run came to, its further files by name: the resolved job, the dataset card, the report."""
+    started: float | None = None
+    """When the launch began, in seconds since 1970, UTC."""
 
 
 def commit_run(
@@ -243,7 +247,10 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
     _remove_all_but({file["path"] for file in files}, how)
     funnels = {FUNNEL_FILE: whole, **{nested_funnel(name): found.funnel for name, found in below.items()}}
     told = {name: funnel.dumps(found) + b"\n" for name, found in funnels.items()}
-    pages = {**told, **how.pages(how.run, captions), **dict(further)}
+    sketch = sum((shard.sketch for shard in written), Sketch())
+    by_table = {"ledger": whole, **{name: found.funnel for name, found in below.items()}}
+    finished = Finished(how.run, how.identity, by_table, sketch, captions, spent, how.started, dict(further))
+    pages = {**told, **how.pages(finished), **finished.further}
     if CARD in pages:
         pages[CARD] = forgotten.stated(pages[CARD], funnel.taken_down(whole))
     for name, data in pages.items():

@@ -1,15 +1,18 @@
 """The tables of a run: their columns, and which rows of a fragment, or rows made of them, go into each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from pipelines.report.sketches import Sketch
 from schemas import columns as c
 from schemas.batches import is_equal, take_rows
 from schemas.exits import DEAD, KEPT
 
 Rows = Callable[[pa.RecordBatch], pa.RecordBatch]
+Tell = Callable[[Mapping[str, pa.RecordBatch], Mapping[str, Sequence[str]], Sketch], Sketch]
+"""Given the rows of a fragment by table, the steps of the funnel of each, and a sketch, returns the sketch with those rows."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Layout:
     """Kept rows with ``seen=description``, apart from the samples; null where they lie among them or there are none."""
     further: Mapping[str, Table] = field(default_factory=dict[str, Table])
     """Tables by name; one that bears the name of a nested column (``pipelines.spine.nested``) holds all of its rows, with their exits."""
+    tell: Tell | None = None
+    """What is counted of the rows while they are written; null counts nothing."""
 
     @property
     def tables(self) -> dict[str, Table]:

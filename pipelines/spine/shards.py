@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
+from pipelines.report.sketches import Sketch
 from pipelines.spine import fragments, funnel, nested, storage
 from pipelines.spine.layout import Layout, kept
 from pipelines.spine.nested import Nested
@@ -65,6 +66,8 @@ class WrittenShard:
     """Kept captions by what they add to their alt text, a number for each of ``CAPTIONS``; empty where the pass writes none."""
     nested: Mapping[str, Nested] = field(default_factory=dict[str, Nested])
     """Of each nested column: the funnel of its rows, and their exits, counted from the rows themselves."""
+    sketch: Sketch = field(default_factory=Sketch)
+    """What was counted of the rows for the report."""
 
 
 def plan(sizes: Sequence[tuple[str, int]], shard_bytes: int) -> list[ShardPlan]:
@@ -89,12 +92,15 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
     doors: Counter[str] = Counter()
     spent: Counter[str] = Counter()
     captions: Counter[str] = Counter()
+    sketch = Sketch()
     with ExitStack() as stack:
         files_of = {name: stack.enter_context(_table(run, name, shard.number, table.schema)) for name, table in layout.tables.items()}
         for path in shard.fragments:
             batch = fragments.read(path)
-            for name, table in layout.tables.items():
-                files_of[name].write(table.rows(batch))
+            rows = {name: table.rows(batch) for name, table in layout.tables.items()}
+            for name, found in rows.items():
+                files_of[name].write(found)
+            sketch = told_of(batch, rows, layout, sketch)
             told.append(counts(batch))
             below.append(nested.told(batch))
             doors.update(batch.column(c.EXIT.name).to_pylist())
@@ -102,7 +108,20 @@ def write_shard(shard: ShardPlan, run: str, layout: Layout) -> WrittenShard:
             captions.update(captions_in(kept(batch)))
     files = tuple(file.written() for file in files_of.values())
     exits, cost = dict(sorted(doors.items())), dict(sorted(spent.items()))
-    return WrittenShard(files, tuple(funnel.total(told)), exits, cost, dict(captions), nested.total(below))
+    return WrittenShard(files, tuple(funnel.total(told)), exits, cost, dict(captions), nested.total(below), sketch)
+
+
+def told_of(batch: pa.RecordBatch, rows: Mapping[str, pa.RecordBatch], layout: Layout, sketch: Sketch) -> Sketch:
+    """Return ``sketch`` with the fragment ``batch``, whose ``rows`` by table are those that are written."""
+    if layout.tell is None:
+        return sketch
+    steps = {"ledger": [count.step for count in counts(batch)]}
+    steps |= {name: [count.step for count in found.funnel] for name, found in nested.told(batch).items()}
+    return layout.tell({name: _selected(rows[name], layout.tables[name].schema) for name in steps if name in rows}, steps, sketch)
+
+
+def _selected(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    return batch.select([name for name in batch.schema.names if name in schema.names])
 
 
 def rewrite(run: str, relative: str, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> WrittenFile:
@@ -183,7 +202,7 @@ class _Table:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of ``batch``, of which only the columns of the table are taken."""
-        batch = conform(batch.select([n for n in batch.schema.names if n in self._schema.names]), self._schema)
+        batch = conform(_selected(batch, self._schema), self._schema)
         for rows in _pieces(batch):
             if self._waiting_bytes + rows.nbytes > ROW_GROUP_BYTES:
                 self._flush()
