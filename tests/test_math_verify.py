@@ -1,5 +1,6 @@
 """math-verify in its child: its own cases, deadlines, memory, threads, and the end of its processes."""
 
+import gc
 import json
 import os
 import signal
@@ -154,6 +155,17 @@ def test_no_process_is_left_after_close() -> None:
     pids = loaded.children.pids()
     assert len(pids) == 2
     loaded.close()
+    assert all(wait_for(lambda pid=pid: ended(pid)) for pid in pids)
+
+
+def test_no_process_is_left_of_a_comparison_that_nobody_closes_or_knows_any_more() -> None:
+    forgotten = MathVerifySpec(slots=1).load()
+    forgotten.compare("1", "1")
+    pids, itself = forgotten.children.pids(), [forgotten]
+    itself.append(itself)  # type: ignore[arg-type]  # a cycle, which only the collector finds
+    del forgotten, itself
+    gc.collect()
+    assert len(pids) == 2
     assert all(wait_for(lambda pid=pid: ended(pid)) for pid in pids)
 
 

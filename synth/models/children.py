@@ -23,7 +23,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,13 +179,19 @@ class Child:
 
 
 class Children:
-    """A few children that threads share; each call takes one that is idle, and waits where all are busy."""
+    """A few children that threads share; each call takes one that is idle, and waits where all are busy.
+
+    They end by ``close``, with the last reference to this object, or with the process.
+    """
 
     def __init__(self, module: str, limits: Limits, slots: int) -> None:
         self._module, self._limits = module, limits
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self._all: list[Child] = []
         self._lock = threading.Lock()
+        self.close = weakref.finalize(self, _close, self._all)
+        """Ends all children. A call after it fails."""
+        self.close.atexit = False  # their lifeline closes with the process, and a fork of it must not end them
         for _ in range(slots):
             self._idle.put(None)
 
@@ -201,16 +208,16 @@ class Children:
         """Return the process ids of all nurseries and workers."""
         return [pid for child in self._all for pid in child.pids() if pid > 0]
 
-    def close(self) -> None:
-        """End all children. A call after it fails."""
-        for child in self._all:
-            child.close()
-
     def _started(self) -> Child:
         child = Child(self._module, self._limits)
         with self._lock:
             self._all.append(child)
         return child
+
+
+def _close(children: Sequence[Child]) -> None:
+    for child in children:
+        child.close()
 
 
 def serve(answer: Callable[[Request], str], arguments: list[str]) -> None:
