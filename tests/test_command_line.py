@@ -92,5 +92,5 @@ def test_the_summary_shows_funnel_cost_and_paths(pool: Path, tmp_path: Path):
     run = jobs.run_folder(tmp_path / "out")
     assert "      30       30        0        0        0  Read the images and their alt texts" in shown
     assert "kept 30 samples; for each: " in shown
-    assert str(run / "look.html") in shown
+    assert str(run / "report.html") in shown
     assert str(run / "samples") in shown

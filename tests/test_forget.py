@@ -63,10 +63,18 @@ def line(run: Path, number: int) -> dict:
 
 
 def shown(run: Path) -> int:
-    """Return a kept sample without a twin that ``look.html`` has a card of: it shows the first shard alone."""
-    page = (run / "look.html").read_text()
+    """Return a kept sample without a twin that the report has a picture of."""
     rows = {number: line(run, number) for number in range(TWIN) if number not in (3, 5)}
-    return next(number for number, row in rows.items() if f'id="{row["split_id"]}:{row["row"]}"' in page)
+    places = {card["place"] for card in cards(run) if card["thumbnail"]}
+    return next(number for number, row in rows.items() if f"{row['split_id']}:{row['row']}" in places)
+
+
+def cards(run: Path) -> list[dict]:
+    """Return every card of the report, as often as it is shown."""
+    shown = page.embedded((run / "report.html").read_bytes())
+    clusters = [*shown["clusters"]["largest"], *shown["clusters"]["sampled"]]
+    grouped = [card for group in shown["gallery"] for card in group["cards"]]
+    return [*grouped, *(card for found in clusters for card in (found["card"], *found.get("members", ())))]
 
 
 def take_down(run: Path, *words: str) -> None:
@@ -167,7 +175,8 @@ def test_nothing_of_a_sample_is_left_anywhere_and_its_hashes_are(run: Path, tmp_
     assert before["image"] == {"recaption-pass", "recaption/samples"}
     assert before["url"] == {"annotate", "recaption-pass", "recaption/ledger", "recaption/samples"}
     assert {"answers", "recaption/samples", "recaption/ledger", "recaption-pass"} <= before["caption"]
-    cards = (run / "look.html").read_text().count("<li ")
+    place = f"{row['split_id']}:{row['row']}"
+    assert place in {card["place"] for card in cards(run)}
     words = {
         "url": ["--url", finished.url(number)],
         "sample_id": ["--sample_id", row["sample_id"]],
@@ -176,7 +185,8 @@ def test_nothing_of_a_sample_is_left_anywhere_and_its_hashes_are(run: Path, tmp_
     (tmp_path / "list").write_text(f"# from a letter\n\n{finished.url(number) if by == 'file' else row['sample_id']}\n")
     take_down(run, *words.get(by, ["--file", str(tmp_path / "list")]))
     assert left_of(sought, output) == {}
-    assert (run / "look.html").read_text().count("<li ") == cards - 1
+    assert place not in {card["place"] for card in cards(run)}
+    assert len(cards(run)) > 20
     (proof,) = [left for left in finished.rows(run) if left["sample_id"] == row["sample_id"]]
     assert {name for name, value in proof.items() if value is not None} == PROOF | PLACEHOLDERS.keys()
     assert proof == {
@@ -194,17 +204,26 @@ def test_nothing_of_a_sample_is_left_anywhere_and_its_hashes_are(run: Path, tmp_
     assert "1 rows were taken down" in (run / "README.md").read_text()
 
 
-def test_a_thumbnail_leaves_with_its_card(run: Path):
-    sizes = [Image.open(io.BytesIO(data)).size for data in list(readings(run / "look.html"))[1:]]
-    row, page = line(run, shown(run)), (run / "look.html").read_text()
+def test_a_thumbnail_leaves_with_its_card_and_the_others_stay(run: Path):
+    row = line(run, shown(run))
     place = f"{row['split_id']}:{row['row']}"
-    (card,) = re.findall(rf'<li class="kept" id="{place}">.*?</li>', page, re.DOTALL)
-    (thumbnail,) = re.findall(r"base64,([\w+/=]+)", card)
+    pictures = {card["place"]: card["thumbnail"] for card in cards(run)}
     take_down(run, "--sample_id", row["sample_id"])
-    left = (run / "look.html").read_text()
-    assert thumbnail not in left
-    assert len(list(readings(run / "look.html"))[1:]) == len(sizes) - 1
-    assert left.count("</ul>") == page.count("</ul>")
+    assert pictures[place] not in (run / "report.html").read_text()
+    left = {card["place"]: card["thumbnail"] for card in cards(run)}
+    assert {name: left[name] for name in pictures if name in left} == {name: pictures[name] for name in pictures if name in left}
+    assert pictures.keys() - left.keys() == {place}
+
+
+def test_the_report_counts_what_is_left(run: Path):
+    number = shown(run)
+    before = json.loads((run / "report.json").read_text())
+    take_down(run, "--url", finished.url(number))
+    after = json.loads((run / "report.json").read_text())
+    assert after["exits"] == json.loads((run / "manifest.json").read_text())["exits"]
+    assert after["run"] == before["run"]
+    assert after["declared"] == before["declared"]
+    assert {bar["name"]: sum(bar["kept"]) for bar in after["bars"]} == {bar["name"]: sum(bar["kept"]) - 1 for bar in before["bars"]}
 
 
 def others(run: Path, table: str, *numbers: int) -> dict[tuple, dict]:
@@ -220,7 +239,7 @@ def test_every_other_row_stays_as_it_was_and_every_other_file_to_the_byte(run: P
     take_down(run, "--url", finished.url(number))
     assert {table: others(run, table, number) for table in tables} == tables
     changed = {name for name, digest in jobs.tree(run).items() if before[name] != digest}
-    assert {name.split("/")[0] for name in changed} == {"samples", "ledger", "README.md", "look.html", "funnel.json", "manifest.json"}
+    assert {name.split("/")[0] for name in changed} == {"samples", "ledger", "README.md", "report.html", "report.json", "funnel.json", "manifest.json"}
     assert len([name for name in before if name.startswith("samples/")]) > 1
     assert len([name for name in changed if name.startswith("samples/")]) == 1
     assert len([name for name in changed if name.startswith("ledger/")]) == 1

@@ -144,12 +144,14 @@ def test_the_manifest_describes_the_objects_and_the_pages_lie_beside_them(there:
     listed = {f["path"]: (f["bytes"], f["xxh3_128"]) for f in json.loads(there["manifest.json"])["files"]}
     shards = {name: (len(data), xxhash.xxh3_128_hexdigest(data)) for name, data in there.items() if name.endswith(".parquet")}
     assert listed == shards
-    assert set(there) == set(here) == {*shards, "README.md", "funnel.json", "job.yaml", "look.html", "manifest.json"}
+    assert set(there) == set(here) == {*shards, "README.md", "funnel.json", "job.yaml", "report.html", "report.json", "manifest.json"}
     job, local = yaml.safe_load(there["job.yaml"]), yaml.safe_load(here["job.yaml"])
     assert job["input"].pop("path") == POOL
     local["input"].pop("path")
     assert job == local
-    assert there["look.html"].count(b"data:image/jpeg;base64,") == here["look.html"].count(b"data:image/jpeg;base64,") > 20
+    pictures = [page.embedded(files["report.html"])["gallery"] for files in (there, here)]
+    assert len([card for group in pictures[0] for card in group["cards"] if card["thumbnail"]]) > 20
+    assert pictures[0] == pictures[1]
 
 
 def test_a_finished_run_is_shown_again_and_nothing_is_asked_or_written(world: World, there: dict[str, bytes]):

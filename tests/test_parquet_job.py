@@ -48,7 +48,7 @@ def test_the_same_samples_leave_by_the_same_doors_as_from_a_tar(tmp_path: Path) 
         assert from_tar == from_parquet
     assert jobs.query(runs[1], "select distinct regexp_replace(source_member, '\\d+', 'N') from ledger") == [("row N of image",)]
     assert jobs.query(runs[1], "select count(*) from samples where image.path <> source_member") == [(0,)]
-    assert "row 0 of image" in (runs[1] / "look.html").read_text()
+    assert "row 0 of image" in (runs[1] / "report.html").read_text()
 
 
 def test_a_truncated_file_and_a_spoilt_page_are_dead_letters_and_the_rest_goes_on(tmp_path: Path) -> None:

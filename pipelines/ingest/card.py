@@ -6,7 +6,6 @@ import yaml
 
 from pipelines.ingest.job import Job
 from pipelines.ingest.told import telling
-from pipelines.report.cards import pair
 from pipelines.report.files import Report
 from pipelines.report.pictures import FromTables
 from pipelines.spine.config import resolved
@@ -23,7 +22,7 @@ class Pages:
         """Return ``job.yaml``, the dataset card and the report of ``run``."""
         about, config = self.job.input, resolved(self.job)
         report = Report(
-            telling(self.job), {"ledger": pair}, about.corpus, about.license, about.path, config, self.job.decode.max_pixels,
+            telling(self.job), "pair", about.corpus, about.license, about.path, config, self.job.decode.max_pixels,
             picture=FromTables(run.run, ("samples",)),
         )  # fmt: skip
         return {"job.yaml": config, "README.md": card(self.job).encode(), **report(run)}

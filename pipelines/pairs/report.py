@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.pairs.rules import PairJob
-from pipelines.report.cards import pair
 from pipelines.report.files import Report
 from pipelines.report.telling import Telling
 from pipelines.spine.config import resolved
@@ -34,7 +33,7 @@ class Pages:
         about = self.job.input
         embedders = tuple(("embedder", spec.name) for spec in self.job.embedders)
         return Report(
-            self.telling, {"ledger": pair}, about.corpus, about.license, about.path, resolved(self.job),
+            self.telling, "pair", about.corpus, about.license, about.path, resolved(self.job),
             self.job.decode.max_pixels, (*self.models, *embedders),
         )  # fmt: skip
 

@@ -5,7 +5,6 @@ from typing import Protocol
 from filters.decode import Decoder
 from pipelines.questions.models import Models
 from pipelines.questions.source import QuestionInput
-from pipelines.report.cards import question
 from pipelines.report.files import Report
 from pipelines.report.pictures import FromTables
 from pipelines.report.telling import Telling
@@ -28,8 +27,7 @@ class QuestionJob(Protocol):  # each section is documented by its own class
 
 def report(job: QuestionJob, telling: Telling, run: Finished, tables: tuple[str, ...]) -> dict[str, bytes]:
     """Return the files of the report of ``run``; ``tables`` hold the pictures of the kept questions, in the order of looking."""
-    texts = dict.fromkeys(telling.tables, question)
     models = tuple((role, spec.name) for role, spec in sorted(job.models.items()))
-    about, picture = job.input, FromTables(run.run, tables)
-    make = Report(telling, texts, about.corpus, about.license, about.path, resolved(job), job.decode.max_pixels, models, picture=picture)
-    return make(run)
+    about, seen = job.input, FromTables(run.run, tables)
+    sections = about.corpus, about.license, about.path, resolved(job), job.decode.max_pixels
+    return Report(telling, "question", *sections, models, seen)(run)

@@ -29,7 +29,11 @@ def counted(telling: Telling, sketch: Sketch, funnels: Mapping[str, funnel.Funne
         ],
         "serving": _serving(sketch),
         "bars": [_bar(name, bar, sketch.sums[key]) for name, key, bar in _found(each, sketch, "bar")],
-        "distributions": [_distribution(name, metric, sketch.sums[key]) for name, key, metric in _found(each, sketch, "metric")],
+        "distributions": [
+            _distribution(name, metric, sketch.sums[key])
+            for name, key, metric in _found(each, sketch, "metric")
+            if sketch.sums[key][:, :-1].any()  # nobody looked
+        ],
         "shares": [_share(name, sketch.labels[key], *about) for name, key, about in _found(each, sketch, "labels")],
         "planes": [_plane(plane, sketch.sums[key]) for _, key, plane in _found(each, sketch, "plane")],
         "dead": _dead(sketch),

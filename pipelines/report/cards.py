@@ -64,6 +64,10 @@ def question(row: Row) -> Iterator[Json]:
             yield text(label, row[name])
 
 
+TEXTS: Mapping[str, Texts] = {"pair": pair, "question": question}
+"""What a card says, by what it is of."""
+
+
 def text(name: str, said: str, **marked: Sequence[str]) -> Json:
     """Return a text of a card with every place where one of the words of ``marked`` stands, in order and none inside another."""
     said = said[:AT_MOST]

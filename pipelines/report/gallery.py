@@ -26,27 +26,27 @@ Json = dict[str, Any]
 class Gallery:
     """Makes cards of rows; each picture is read once, however many groups show it."""
 
-    texts: Mapping[str, Texts]
-    """What a card says, by table."""
+    texts: Texts
+    """What a card says."""
     pictures: Mapping[str, Thumbnail]
     """By the place of the row."""
 
-    def card(self, table: str, row: Row) -> Json:
-        """Return the card of a row of ``table``."""
+    def card(self, row: Row) -> Json:
+        """Return the card of a row."""
         found = self.pictures.get(place_of(row))
-        return card(row, self.texts[table], found and found.url, found and (found.width, found.height))
+        return card(row, self.texts, found and found.url, found and (found.width, found.height))
 
-    def cards(self, table: str, chosen: Sequence[Pick]) -> list[Json]:
+    def cards(self, chosen: Sequence[Pick]) -> list[Json]:
         """Return a card for each of ``chosen``."""
-        return [self.card(table, pick.row) for pick in chosen]
+        return [self.card(pick.row) for pick in chosen]
 
 
-def gallery_of(sketch: Sketch, texts: Mapping[str, Texts], picture: Picture, max_pixels: int) -> Gallery:
-    """Return what makes cards of the rows of ``sketch``, their pictures read by ``picture``."""
+def pictures_of(sketch: Sketch, picture: Picture, max_pixels: int) -> dict[str, Thumbnail]:
+    """Return the pictures of the rows of ``sketch`` by their places, read by ``picture``; one that cannot be shown is left out."""
     rows = {place_of(pick.row): pick.row for name, picks in sorted(sketch.picks.items()) for pick in picks.chosen if name[0] == "ledger"}
     with ThreadPoolExecutor(THREADS) as pool:
         found = pool.map(lambda row: _small(picture(row), max_pixels), rows.values())
-        return Gallery(texts, {place: small for place, small in zip(rows, found, strict=True) if small})
+        return {place: small for place, small in zip(rows, found, strict=True) if small}
 
 
 def groups(sketch: Sketch, telling: Telling, gallery: Gallery) -> list[Json]:
@@ -63,7 +63,7 @@ def _group(name: Name, picks: Picks, telling: Telling, gallery: Gallery) -> Json
     titles = {"kept": "Kept", "random": "At random", "near": f"Near {about[0] if about else ''}", "left": reason or ""}
     title = titles[kind] if table == "ledger" else f"{of(table)}: {titles[kind]}"
     about_it = {"name": json.dumps(name, ensure_ascii=False), "title": title, "kind": kind, "step": step, "reason": reason}
-    return {**about_it, "rows": picks.rows, "cards": gallery.cards(table, picks.chosen)}
+    return {**about_it, "rows": picks.rows, "cards": gallery.cards(picks.chosen)}
 
 
 def _of_bar(telling: Telling, table: str, key: str) -> tuple[str, str]:
@@ -73,8 +73,16 @@ def _of_bar(telling: Telling, table: str, key: str) -> tuple[str, str]:
 def clusters(sketch: Sketch, gallery: Gallery, sizes: Json | None) -> Json:
     """Return the clusters of near-duplicates: their sizes, the largest, and some drawn by a hash with members of each."""
     chosen = {kind: sketch.picks.get(("ledger", kind), Picks(0)).chosen for kind in _HIDDEN}
-    largest = [{"rows": 1 + pick.row[c.DUPLICATE_COUNT.name], "card": gallery.card("ledger", pick.row)} for pick in chosen["largest"]]
+    largest = [{"rows": 1 + pick.row[c.DUPLICATE_COUNT.name], "card": gallery.card(pick.row)} for pick in chosen["largest"]]
     return {"sizes": sizes, "largest": largest, "sampled": list(_sampled(chosen["leading"], chosen["members"], gallery))}
+
+
+def sizes(distributions: Sequence[Json]) -> Json | None:
+    """Return the representatives by how many rows were merged into them, None where nothing was sought."""
+    for found in distributions:
+        if found["name"] == c.DUPLICATE_COUNT.name:
+            return {"edges": found["edges"], "rows": [kept + left for kept, left in zip(found["kept"], found["left"], strict=True)]}
+    return None
 
 
 def _sampled(leading: Sequence[Pick], members: Sequence[Pick], gallery: Gallery) -> Iterator[Json]:
@@ -82,7 +90,7 @@ def _sampled(leading: Sequence[Pick], members: Sequence[Pick], gallery: Gallery)
         place = place_of(pick.row)
         own = [member for member in members if place_of(member.row[c.MERGED_INTO.name]) == place]
         if own:
-            yield {"card": gallery.card("ledger", pick.row), "members": gallery.cards("ledger", own)}
+            yield {"card": gallery.card(pick.row), "members": gallery.cards(own)}
 
 
 def _small(data: bytes | None, max_pixels: int) -> Thumbnail | None:

@@ -11,7 +11,7 @@ from PIL import Image
 from filters.decode import decode
 from pipelines.readers.fetch import fetch
 from pipelines.spine import storage
-from pipelines.spine.tables import PLACE, place_of
+from pipelines.spine.tables import PLACE, Within, place_of
 from schemas import columns as c
 from schemas.exits import DEAD
 from schemas.protocols import Failure
@@ -76,10 +76,10 @@ class FromTables:
 
 def _image_at(path: str, place: str) -> bytes | None:
     split_id, row = place.split(":")
+    within = Within(PLACE[0], (split_id,))
     with storage.parquet(path) as file:
-        for group in range(file.num_row_groups):
-            names = [name for name in PLACE if name in file.schema_arrow.names]
-            rows = file.read_row_group(group, columns=names, use_threads=False).to_pylist()
+        for group in (n for n in range(file.num_row_groups) if within.may_hold(file.metadata.row_group(n))):
+            rows = file.read_row_group(group, columns=list(PLACE), use_threads=False).to_pylist()
             at = next((n for n, found in enumerate(rows) if found == {PLACE[0]: split_id, PLACE[1]: int(row)}), None)
             if at is not None:
                 return _first_image(file.read_row_group(group, columns=[_column(file)], use_threads=False), at)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pipelines.report import rollouts
 from pipelines.report.metrics import Bar, Metric, Plane, Told, binned
 from pipelines.report.sketches import LABELS, Labels, Name, Order, Picks, Sketch, Sums, labelled
+from pipelines.spine import funnel
 from pipelines.spine.tables import place_of
 from schemas import columns as c
 from schemas.batches import draw
@@ -180,12 +181,15 @@ def _pattern(error: str | None) -> str:
 
 
 def _chosen(rows: Rows, told: Told) -> Iterator[tuple[Name, int, list[tuple[Order, int]]]]:
-    """Yield the groups of rows that are shown: name, how many at most, and the order of each row that is in the group."""
-    everything = range(len(rows.batch))
-    by_draw = [(rows.drawn[number], rows.places[number]) for number in everything]
+    """Yield the groups of rows that are shown: name, how many at most, and the order of each row that is in the group.
+
+    Of what was taken down there is nothing to show.
+    """
+    everything = [number for number, (step, _) in enumerate(rows.reason) if step != funnel.TAKE_DOWN]
+    by_draw = [(rows.drawn[number], rows.places[number]) for number in range(len(rows.batch))]
     yield ("kept",), SHOWN, [(by_draw[number], number) for number in everything if rows.kept[number]]
     yield ("random",), SHOWN, [(by_draw[number], number) for number in everything]
-    reasons = sorted({found for found, kept in zip(rows.reason, rows.kept, strict=True) if not kept}, key=str)
+    reasons = sorted({rows.reason[number] for number in everything if not rows.kept[number]}, key=str)
     for step, reason in reasons[:LABELS]:
         here = [number for number in everything if rows.reason[number] == (step, reason)]
         yield ("left", step or "", reason or ""), SHOWN_OF_EACH, [(by_draw[number], number) for number in here]

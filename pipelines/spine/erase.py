@@ -4,7 +4,6 @@ Every file is replaced whole, and what was done once is found done: after a kill
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,8 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.words import normalised
+from pipelines.report.files import DATA, REPORT, retold
+from pipelines.report.sketches import Sketch
 from pipelines.spine import forgotten, fragments, funnel, shards, storage
 from pipelines.spine.commit import CARD, FUNNEL_FILE, KEPT_BYTES, nested_funnel, write_manifest
+from pipelines.spine.finished import Finished
 from pipelines.spine.forgotten import Forgotten
 from pipelines.spine.steps import under_way
 from pipelines.spine.tables import PLACE, Run, places_of
@@ -27,11 +29,9 @@ from schemas.records import TWINS
 
 JOURNAL = "taking-down.json"
 """Lies in a run from the first file that is rewritten until the manifest stands: what is still to be done, with nothing of what goes."""
-LOOK = "look.html"
 LOOKED_AT = (*forgotten.NAMES, *PLACE, c.EXIT.name, c.REASON.name, c.ALT_TEXT.name, *(about.name for about in TWINS))
 """Columns that tell whether a row has to go, or has to lose an alt text."""
 _EXIT = (c.EXIT.name, c.STEP.name, c.REASON.name)
-_CARD = re.compile(r'[ \t]*<li [^>]*\bid="([^"]*)".*?</li>\n?', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -230,22 +230,25 @@ def _write_pages(run: Run, now: Recount, adds: Callable[[Mapping[str, int]], str
     whole, before = now.funnel, run.manifest.get("captions")
     for name, told in ((FUNNEL_FILE, whole), *((nested_funnel(table), told) for table, told in now.nested.items())):
         storage.write(storage.join(run.folder, name), funnel.dumps(told) + b"\n")
-    card, look = (storage.join(run.folder, name) for name in (CARD, LOOK))
+    card = storage.join(run.folder, CARD)
     if storage.exists(card):
         text = storage.read(card).decode()
         text = text.replace(adds(before), adds({kind: int(n) for kind, n in now.sums["captions"].items()})) if before else text
         storage.write(card, forgotten.stated(text.encode(), funnel.taken_down(whole)))
-    if storage.exists(look):
-        storage.write(look, without_cards(storage.read(look), now.places))
+    for name, data in _retold(run, now).items():
+        storage.write(storage.join(run.folder, name), data)
     storage.remove(storage.temporaries(run.folder))
 
 
-def without_cards(page: bytes, places: Collection[str]) -> bytes:
-    """Return ``look.html`` without the cards of the rows at ``places``; a page whose cards bear no place loses all of them."""
-    text = page.decode()
-    text = _CARD.sub(lambda card: "" if card[1] in places else card[0], text)
-    nameless = re.compile(r"[ \t]*<li (?![^>]*\bid=).*?</li>\n?", re.DOTALL)
-    return (nameless.sub("", text) if places else text).encode()
+def _retold(run: Run, now: Recount) -> dict[str, bytes]:
+    """Return the report of ``run`` as its tables tell it now; a run without one gets none."""
+    page, data = (storage.join(run.folder, name) for name in (REPORT, DATA))
+    if not (storage.exists(page) and storage.exists(data)):
+        return {}
+    funnels = {"ledger": now.funnel, **now.nested}
+    finished = Finished(run.folder, run.manifest, funnels, Sketch(), {}, now.sums["spent"])
+    tables = {table: (part.batch for part in run.scan(table, None)) for table in funnels}
+    return retold(finished, tables, storage.read(page), storage.read(data))
 
 
 def _is_ledger(path: str) -> bool:

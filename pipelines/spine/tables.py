@@ -101,15 +101,15 @@ class Run:
         """Return the funnel of the run, or that of the table of ``nested`` rows."""
         return funnel.loads(storage.read(storage.join(self.folder, nested_funnel(nested) if nested else FUNNEL_FILE)))
 
-    def scan(self, table: str, names: Sequence[str], within: "Within | None" = None) -> Iterator[Part]:
-        """Yield ``names``, as far as ``table`` has them, of each row group that may hold what lies ``within``."""
+    def scan(self, table: str, names: Sequence[str] | None, within: "Within | None" = None) -> Iterator[Part]:
+        """Yield ``names``, as far as ``table`` has them, or all, of each row group that may hold what lies ``within``."""
         for path in self.files(table):
             yield from self.parts(path, names, within)
 
-    def parts(self, path: str, names: Sequence[str], within: "Within | None" = None) -> Iterator[Part]:
-        """Yield ``names``, as far as it has them, of each row group of the one file ``path``."""
+    def parts(self, path: str, names: Sequence[str] | None, within: "Within | None" = None) -> Iterator[Part]:
+        """Yield ``names``, as far as it has them, or all, of each row group of the one file ``path``."""
         with storage.parquet(storage.join(self.folder, path)) as file:
-            known = [name for name in names if name in file.schema_arrow.names]
+            known = [name for name in file.schema_arrow.names if names is None or name in names]
             first = 0
             for group in range(file.num_row_groups):
                 about = file.metadata.row_group(group)
