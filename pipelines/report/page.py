@@ -34,6 +34,8 @@ SCRIPTS = (
     "mix",
     "reasoning",
     "serving",
+    "browse",
+    "compare",
     "live",
     "main",
 )

@@ -4,19 +4,19 @@ function cardView(card, onopen = null) {
   const { place, exit } = card;
   return h(
     "article", { class: `card ${exit}`, "data-place": place, "aria-label": `${exit}: ${card.source}` },
-    pictureView(card), verdictView(card), ...card.texts.map(textView), notesView(card),
+    pictureView(card, onopen && (() => onopen(card))), verdictView(card), ...card.texts.map(textView), notesView(card),
     onopen ? h("button", { type: "button", onclick: () => onopen(card) }, "All columns") : null,
   );
 }
 
-function pictureView(card) {
+function pictureView(card, onclick = null) {
   const { boxes, width, height } = card;
   const source = card.thumbnail ?? card.image ?? null;
   const alt = card.texts.length ? card.texts[0].text.slice(0, 200) : "";
   const image = source ? h("img", { src: source, alt, decoding: "async", loading: card.image ? "lazy" : null, width, height }) : null;
   const overlay = boxes.length && width && height ? overlayOf(boxes, width, height, !image) : null;
   const frame = image || overlay ? h("div", { class: "frame" }, image, overlay) : h("span", { class: "quiet" }, "no image to show");
-  return h("figure", null, h("div", { class: "picture" }, frame), boxes.length ? boxList(boxes) : null);
+  return h("figure", { class: onclick ? "opens" : null, ...(onclick ? { onclick } : {}) }, h("div", { class: "picture" }, frame), boxes.length ? boxList(boxes) : null);
 }
 
 /** Boxes in pixels of the stored image, over whatever size the image is shown in. */

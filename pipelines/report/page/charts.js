@@ -19,7 +19,7 @@ const TOOLTIP = {
 /** What each element of a chart is drawn of, and the chart once it is drawn. */
 const options = new WeakMap();
 const charts = new Map();
-const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => charts.get(target)?.resize()));
+const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => resized(target)));
 const sight = new IntersectionObserver(
   (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => drawn(entry.target)),
   { rootMargin: "400px" },
@@ -46,6 +46,13 @@ function drawn(element) {
   charts.set(element, made);
   sizes.observe(element);
   redrawn(element);
+}
+
+/** Fit the chart to its element; the view box lets print, which asks nobody, fit it to the paper. */
+function resized(element) {
+  const made = charts.get(element);
+  made?.resize();
+  element.querySelector("svg")?.setAttribute("viewBox", `0 0 ${made.getWidth()} ${made.getHeight()}`);
 }
 
 /** Draw `element` again of what its option says now, if it is drawn at all. */

@@ -38,7 +38,7 @@ function titled({ run }) {
 }
 
 function linked() {
-  const links = [...page.main.querySelectorAll(":scope > section")].map((section) => h("li", null, h("a", { href: `#${section.id}` }, section.querySelector("h2").textContent)));
+  const links = [...document.querySelectorAll("section")].map((section) => h("li", null, h("a", { href: `#${section.id}` }, section.querySelector("h2").textContent)));
   page.nav.replaceChildren(h("ul", null, ...links));
 }
 
