@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 import duckdb
 
 ROOT = Path(__file__).resolve().parent.parent
+
+LAUNCHED = re.compile(rb'"seconds":[\d.]+,"started":"[^"]+",')
 
 
 def command(*flags: str) -> list[str]:
@@ -49,10 +52,10 @@ def run_folder(output: Path) -> Path:
 
 
 def tree(folder: Path, but: Sequence[str] = ()) -> dict[str, str]:
-    """Return the SHA-256 of every file below ``folder`` by its relative path, without those below the folders ``but``."""
+    """Return the SHA-256 of every file below ``folder`` by its relative path, ``timeless``, without those below the folders ``but``."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     named = {str(path.relative_to(folder)): path for path in files}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if name.split(os.sep)[0] not in but}
+    return {name: hashlib.sha256(timeless(path.read_bytes())).hexdigest() for name, path in named.items() if name.split(os.sep)[0] not in but}
 
 
 def query(run: Path, sql: str) -> list[tuple]:
@@ -61,3 +64,8 @@ def query(run: Path, sql: str) -> list[tuple]:
         for table in ("samples", "ledger", "dead", *(["described"] if (run / "described").exists() else [])):
             base.sql(f"create view {table} as select * from read_parquet('{run}/{table}/*.parquet')")
         return base.sql(sql).fetchall()
+
+
+def timeless(data: bytes) -> bytes:
+    """Return the bytes of a file without when its run was launched and how long it took, which a report tells."""
+    return LAUNCHED.sub(b"", data)

@@ -17,9 +17,9 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 import xxhash
-from PIL import Image
 
 from jobs import forget
+from pipelines.report import page
 from pipelines.spine import forgotten, funnel, storage
 from pipelines.spine.forgotten import Forgotten
 from pipelines.spine.steps import FUNNEL
@@ -239,7 +239,15 @@ def test_every_other_row_stays_as_it_was_and_every_other_file_to_the_byte(run: P
     take_down(run, "--url", finished.url(number))
     assert {table: others(run, table, number) for table in tables} == tables
     changed = {name for name, digest in jobs.tree(run).items() if before[name] != digest}
-    assert {name.split("/")[0] for name in changed} == {"samples", "ledger", "README.md", "report.html", "report.json", "funnel.json", "manifest.json"}
+    assert {name.split("/")[0] for name in changed} == {
+        "samples",
+        "ledger",
+        "README.md",
+        "report.html",
+        "report.json",
+        "funnel.json",
+        "manifest.json",
+    }
     assert len([name for name in before if name.startswith("samples/")]) > 1
     assert len([name for name in changed if name.startswith("samples/")]) == 1
     assert len([name for name in changed if name.startswith("ledger/")]) == 1
@@ -743,11 +751,3 @@ def test_the_list_only_grows_and_gives_no_address_away(tmp_path: Path):
     assert len(list((tmp_path / "forgotten").iterdir())) == 2
     assert forgotten.read(str(tmp_path)) == one | Forgotten(frozenset(["c"]))
     assert b"secret" not in b"".join(path.read_bytes() for path in (tmp_path / "forgotten").iterdir())
-
-
-def test_a_page_whose_cards_bear_no_place_loses_all_of_them():
-    from pipelines.spine.erase import without_cards
-
-    page = b'<ul>\n  <li class="kept">one</li>\n  <li class="kept">two</li>\n</ul>\n'
-    assert without_cards(page, {"s:1"}) == b"<ul>\n</ul>\n"
-    assert without_cards(page, ()) == page

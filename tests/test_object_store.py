@@ -16,6 +16,7 @@ import pytest
 import xxhash
 import yaml
 
+from pipelines.report import page
 from tests import images, jobs
 from tests.gcs_server import GcsServer
 from tests.scripted_server import Call, Reply, ScriptedServer, answer
@@ -61,9 +62,9 @@ class World:
         """Return the files of the one finished run below ``output``."""
         if output.startswith("gs://"):
             runs = self.gcs.tree(f"{output}/recaption")
-            return {name.partition("/")[2]: data for name, data in runs.items()}
+            return {name.partition("/")[2]: jobs.timeless(data) for name, data in runs.items()}
         run = jobs.run_folder(Path(output))
-        return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+        return {str(path.relative_to(run)): jobs.timeless(path.read_bytes()) for path in sorted(run.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def _files(telling: Telling, kind: str, header: Json, run: Finished, pictures: M
         "version": VERSION,
         "run": header,
         **counted(telling, run.sketch, run.funnels, TITLES),
-        "spent": dict(run.spent),
+        "spent": dict(sorted(run.spent.items())),
         "clusters": {"sizes": None, "largest": [], "sampled": []},
         "concepts": _concepts(run),
         "gallery": [],
