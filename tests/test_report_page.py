@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser
 
 from tests import reported
-from tests.opened import Seen, chromium, draw_all, show, watched
+from tests.opened import Seen, chromium, draw_all, rows, show, watched
 
 REPORT = reported.full()
 SECTIONS = [
@@ -49,11 +49,6 @@ def fresh(browser: Browser) -> Iterator[Seen]:
 
 def number(text: str) -> int:
     return int(text.replace(",", ""))
-
-
-def rows(table: Locator) -> list[list[str]]:
-    """Return the texts of a table's body."""
-    return table.evaluate("table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))")
 
 
 def test_the_page_reaches_for_nothing_and_complains_of_nothing(fresh: Seen, tmp_path: Path):
@@ -268,21 +263,3 @@ def test_the_tables_of_reasoning_hold_what_the_report_holds(seen: Seen):
     assert [[*row[:2], *map(number, row[3:])] for row in tables[3]] == [list(one.values()) for one in told["verdicts"]]
     assert [number(row[2]) for row in tables[4]] == [7, 33, 21, 40, 301]
     assert [[row[0], number(row[1])] for row in tables[5]] == [["answer", 31], ["thought", 4]]
-
-
-@pytest.mark.parametrize("steps", [True, False])
-def test_a_run_that_read_nothing_has_a_page(fresh: Seen, tmp_path: Path, steps: bool):
-    report = reported.empty() if steps else reported.empty(funnels=[reported.funnel("samples", "Samples", 0, [])])
-    page = show(fresh, tmp_path, report)
-    assert page.eval_on_selector_all("main > section", "sections => sections.map(section => section.id)") == ["run", "funnel"]
-    assert page.locator(".figure b").all_text_contents() == ["0"] * 4
-    said = page.locator("#funnel [role=status]").inner_text()
-    assert said.startswith("All sums add up" if steps else "No step has counted a row")
-
-
-def test_a_view_that_cannot_be_drawn_does_not_take_the_others_with_it(browser: Browser, tmp_path: Path):
-    with watched(browser) as found:
-        page = show(found, tmp_path, {**REPORT, "dead": [None]})
-        assert page.locator("main > section").count() == len(SECTIONS)
-        assert "could not be drawn" in page.locator("#dead").inner_text()
-        assert len(found.complaints) == 1

@@ -29,8 +29,10 @@ function short(number) {
   return Math.abs(number) >= 10000 ? SHORT.format(number) : measured(number);
 }
 
-/** A share of a whole: 12.3 %, and a dash where there is no whole. */
+/** A share of a whole: 12.3 %, a dash where there is no whole, and neither none nor all where it is but near that. */
 function share(part, whole) {
+  if (part > 0 && part / whole < 0.0005) return "< 0.1 %";
+  if (part < whole && part / whole >= 0.9995) return "> 99.9 %";
   return whole ? `${ONE.format((100 * part) / whole)} %` : "–";
 }
 

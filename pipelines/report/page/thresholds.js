@@ -27,7 +27,7 @@ function barPanel(bar, funnels) {
   const state = { edge: inForce(bar) };
   const shown = barHistogram(bar, state);
   const [caption, figures] = [`${bar.title}, ${sumOf(bar.left_here)} leave here`, h("output", { class: "what-if" })];
-  const drawing = bar.edges.length ? chart(caption, 210, () => histogramOption({ ...shown, lines: barLines(bar, state) })) : null;
+  const drawing = bar.edges.length ? chart(caption, 210, () => histogramOption({ ...shown, lines: barLines(bar, state) })) : h("p", { class: "quiet" }, "No value was measured.");
   return h(
     "article", { class: "panel", "data-bar": bar.name },
     h("h3", null, bar.title), h("p", { class: "quiet" }, barLine(bar, funnels)),
