@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests import reported
 from tests.opened import Seen, chromium, draw_all, rows, show, watched
@@ -263,3 +263,24 @@ def test_the_tables_of_reasoning_hold_what_the_report_holds(seen: Seen):
     assert [[*row[:2], *map(number, row[3:])] for row in tables[3]] == [list(one.values()) for one in told["verdicts"]]
     assert [number(row[2]) for row in tables[4]] == [7, 33, 21, 40, 301]
     assert [[row[0], number(row[1])] for row in tables[5]] == [["answer", 31], ["thought", 4]]
+
+
+def test_the_counts_of_a_bin_lie_on_top_of_each_other_and_are_told_under_the_pointer(fresh: Seen, tmp_path: Path):
+    counts = {"edges": [0.22, 1.22], "kept": [0, 5, 0], "left_later": [0, 3, 0], "left_here": [0, 2, 0], "unmeasured": 0}
+    page = show(fresh, tmp_path, {**REPORT, "bars": [{**REPORT["bars"][0], **counts}]})
+    draw_all(page)
+    chart = page.locator("[data-bar] .chart")
+    spans = chart.evaluate(
+        """chart => ["kept", "later", "left"].map((name) => {
+            const box = chart.querySelector(`svg path[fill="var(--${name})"]`).getBoundingClientRect();
+            return [box.bottom, box.top];
+        })"""
+    )
+    (floor, kept), (under_later, later), (under_left, left) = spans
+    assert [under_later, under_left] == pytest.approx([kept, later], abs=0.5)
+    one = (floor - left) / 10
+    assert [floor - kept, kept - later, later - left] == pytest.approx([5 * one, 3 * one, 2 * one], abs=0.5)
+    chart.hover()
+    said = page.locator("[data-bar] .chart svg")
+    for text in ("0.22 ≤ v < 1.22 cosine", "kept: 5", "left later: 3", "left here: 2"):
+        expect(said).to_contain_text(text)
