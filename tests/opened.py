@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, Route, sync_playwright
 
 from pipelines.report.page import library, render
 
@@ -71,3 +71,8 @@ def draw_all(page: Page) -> None:
     for place in range(page.locator(".chart").count()):
         page.locator(".chart").nth(place).scroll_into_view_if_needed()
     page.wait_for_selector(UNDRAWN, state="detached")
+
+
+def rows(table: Locator) -> list[list[str]]:
+    """Return the texts of a table's body."""
+    return table.evaluate("table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))")

@@ -125,7 +125,7 @@ def test_what_is_installed_on_a_worker_is_the_code_that_was_launched(sent: job_p
     pip = [sys.executable, "-m", "pip", "install", "--no-index", "--force-reinstall", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--target", str(site), str(tmp_path / name)], check=True)
     folders = (jobs.ROOT / package for package in ("schemas", "filters", "synth", "pipelines", "jobs"))
-    kinds = ("*.py", "*.md", "*.html")
+    kinds = ("*.py", "*.md", "*.html", "*.css", "*.js")
     found = (path for folder in folders for kind in kinds for path in folder.rglob(kind))
     here = {path.relative_to(jobs.ROOT) for path in found if path.suffix != ".md" or path.parent.name == "prompts"}
     assert len(here) > 60

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, expect
 
 from tests import reported
-from tests.opened import Seen, chromium, draw_all, show, watched
+from tests.opened import Seen, chromium, draw_all, rows, show, watched
 
 REPORT = reported.full()
 SECTIONS = [
@@ -49,11 +49,6 @@ def fresh(browser: Browser) -> Iterator[Seen]:
 
 def number(text: str) -> int:
     return int(text.replace(",", ""))
-
-
-def rows(table: Locator) -> list[list[str]]:
-    """Return the texts of a table's body."""
-    return table.evaluate("table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))")
 
 
 def test_the_page_reaches_for_nothing_and_complains_of_nothing(fresh: Seen, tmp_path: Path):
@@ -270,19 +265,22 @@ def test_the_tables_of_reasoning_hold_what_the_report_holds(seen: Seen):
     assert [[row[0], number(row[1])] for row in tables[5]] == [["answer", 31], ["thought", 4]]
 
 
-@pytest.mark.parametrize("steps", [True, False])
-def test_a_run_that_read_nothing_has_a_page(fresh: Seen, tmp_path: Path, steps: bool):
-    report = reported.empty() if steps else reported.empty(funnels=[reported.funnel("samples", "Samples", 0, [])])
-    page = show(fresh, tmp_path, report)
-    assert page.eval_on_selector_all("main > section", "sections => sections.map(section => section.id)") == ["run", "funnel"]
-    assert page.locator(".figure b").all_text_contents() == ["0"] * 4
-    said = page.locator("#funnel [role=status]").inner_text()
-    assert said.startswith("All sums add up" if steps else "No step has counted a row")
-
-
-def test_a_view_that_cannot_be_drawn_does_not_take_the_others_with_it(browser: Browser, tmp_path: Path):
-    with watched(browser) as found:
-        page = show(found, tmp_path, {**REPORT, "dead": [None]})
-        assert page.locator("main > section").count() == len(SECTIONS)
-        assert "could not be drawn" in page.locator("#dead").inner_text()
-        assert len(found.complaints) == 1
+def test_the_counts_of_a_bin_lie_on_top_of_each_other_and_are_told_under_the_pointer(fresh: Seen, tmp_path: Path):
+    counts = {"edges": [0.22, 1.22], "kept": [0, 5, 0], "left_later": [0, 3, 0], "left_here": [0, 2, 0], "unmeasured": 0}
+    page = show(fresh, tmp_path, {**REPORT, "bars": [{**REPORT["bars"][0], **counts}]})
+    draw_all(page)
+    chart = page.locator("[data-bar] .chart")
+    spans = chart.evaluate(
+        """chart => ["kept", "later", "left"].map((name) => {
+            const box = chart.querySelector(`svg path[fill="var(--${name})"]`).getBoundingClientRect();
+            return [box.bottom, box.top];
+        })"""
+    )
+    (floor, kept), (under_later, later), (under_left, left) = spans
+    assert [under_later, under_left] == pytest.approx([kept, later], abs=0.5)
+    one = (floor - left) / 10
+    assert [floor - kept, kept - later, later - left] == pytest.approx([5 * one, 3 * one, 2 * one], abs=0.5)
+    chart.hover()
+    said = page.locator("[data-bar] .chart svg")
+    for text in ("0.22 ≤ v < 1.22 cosine", "kept: 5", "left later: 3", "left here: 2"):
+        expect(said).to_contain_text(text)

@@ -53,12 +53,11 @@ function whereControls(state, again) {
 function orderControls(columns, again) {
   const names = [["", "as they lie"], ...columns.map(({ name }) => [name, words(name)])];
   const box = (name, onchange) => h("input", { type: "checkbox", name, onchange });
-  const inline = (text, control) => h("label", { class: "inline" }, h("span", null, text), control);
   return h(
     "div", { class: "controls" },
     labelled("sort by", choice("sort", names, ({ target }) => again({ sort: target.value }))),
-    inline("descending", box("descending", ({ target }) => again({ isDescending: target.checked }))),
-    inline("as a table", box("table", ({ target }) => again({ isTable: target.checked }))),
+    labelled("descending", box("descending", ({ target }) => again({ isDescending: target.checked })), true),
+    labelled("as a table", box("table", ({ target }) => again({ isTable: target.checked })), true),
   );
 }
 
@@ -109,7 +108,7 @@ function shownPager(state, parts, rows, here) {
   };
   const told_ = rows ? `${count(state.offset + 1)} to ${count(state.offset + here)} of ${count(rows)} rows` : "No row is like that";
   parts.pager.replaceChildren(
-    h("button", { type: "button", disabled: state.offset === 0, onclick: to(Math.max(0, state.offset - PAGE)) }, "Before"),
+    h("button", { type: "button", disabled: state.offset === 0, onclick: to(Math.max(0, state.offset - PAGE)) }, "Previous"),
     h("span", { role: "status" }, told_),
     h("button", { type: "button", disabled: state.offset + here >= rows, onclick: to(state.offset + PAGE) }, "Next"),
   );

@@ -40,9 +40,13 @@ function folded(summary, ...children) {
   return h("details", null, h("summary", null, summary), ...children);
 }
 
-/** A labelled control: the label stands before it. */
-function labelled(text, control) {
-  return h("label", null, h("span", null, text), control);
+let controls = 0;
+
+/** A control and its label, which stands before it, or after it where that is the custom. */
+function labelled(text, control, isAfter = false) {
+  control.id = `control-${++controls}`;
+  const label = h("label", { for: control.id }, text);
+  return h("div", { class: isAfter ? "field after" : "field" }, ...(isAfter ? [control, label] : [label, control]));
 }
 
 /** A `<select>` of [value, text] pairs. */

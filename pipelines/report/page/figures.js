@@ -3,6 +3,7 @@
 const WHOLE = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 const FOUR = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 4 });
+const SIX = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 6 });
 const ONE = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** A count: 12,345. */
@@ -10,15 +11,17 @@ function count(number) {
   return WHOLE.format(number);
 }
 
-/** A measured number to four digits; one too small for that as 1.2e-7. */
-function measured(number) {
+/** A measured number: a whole one in full, else to four digits, and one too small for that as 1.2e-7. */
+function measured(number, digits = FOUR) {
   if (number === null || number === undefined) return "none";
-  return number !== 0 && Math.abs(number) < 1e-4 ? number.toExponential(1) : FOUR.format(number);
+  if (Number.isInteger(number)) return count(number);
+  if (Math.abs(number) < 1e-4) return number.toExponential(1);
+  return Math.abs(number) < 1000 ? digits.format(number) : ONE.format(number);
 }
 
-/** A number of which it is not known whether it is a count. */
-function amount(number) {
-  return Number.isInteger(number) ? count(number) : measured(number);
+/** A threshold or an edge, of which two that lie near each other have to be told apart. */
+function exact(number) {
+  return measured(number, SIX);
 }
 
 /** A number for an axis, where room is short: 12k. */
@@ -26,8 +29,10 @@ function short(number) {
   return Math.abs(number) >= 10000 ? SHORT.format(number) : measured(number);
 }
 
-/** A share of a whole: 12.3 %, and a dash where there is no whole. */
+/** A share of a whole: 12.3 %, a dash where there is no whole, and neither none nor all where it is but near that. */
 function share(part, whole) {
+  if (part > 0 && part / whole < 0.0005) return "< 0.1 %";
+  if (part < whole && part / whole >= 0.9995) return "> 99.9 %";
   return whole ? `${ONE.format((100 * part) / whole)} %` : "–";
 }
 
@@ -52,7 +57,7 @@ function words(name) {
 
 /** A number with its unit, where it has one. */
 function withUnit(number, unit) {
-  return unit ? `${measured(number)} ${unit}` : measured(number);
+  return unit ? `${exact(number)} ${unit}` : exact(number);
 }
 
 /**
@@ -62,7 +67,7 @@ function withUnit(number, unit) {
 function span(edges, bin, side = "min") {
   const [low, high] = [edges[bin - 1], edges[bin]];
   if (edges.length === 0) return "any";
-  if (bin === 0) return `${side === "min" ? "<" : "≤"} ${measured(high)}`;
-  if (bin === edges.length) return `${side === "min" ? "≥" : ">"} ${measured(low)}`;
-  return side === "min" ? `${measured(low)} ≤ v < ${measured(high)}` : `${measured(low)} < v ≤ ${measured(high)}`;
+  if (bin === 0) return `${side === "min" ? "<" : "≤"} ${exact(high)}`;
+  if (bin === edges.length) return `${side === "min" ? "≥" : ">"} ${exact(low)}`;
+  return side === "min" ? `${exact(low)} ≤ v < ${exact(high)}` : `${exact(low)} < v ≤ ${exact(high)}`;
 }

@@ -105,7 +105,8 @@ function leavesOf(step, many) {
   const left = leftBy(step).filter(({ rows }) => rows);
   if (!many || left.length < 3) return left;
   const [most, ...rest] = left.sort((a, b) => b.rows - a.rows);
-  return [most, { door: "dropped", reason: `${rest.length} more reasons`, rows: sum(rest.map(({ rows }) => rows)) }];
+  const doors = [...grouped(rest, ({ door }) => door)];
+  return [most, ...doors.map(([door, own]) => (own.length > 1 ? { door, reason: `${own.length} more reasons`, rows: sum(own.map(({ rows }) => rows)) } : own[0]))];
 }
 
 function sankeyOption(nodes, links) {

@@ -39,7 +39,7 @@ function groupLine({ rows, cards, step, reason }) {
 }
 
 /** What makes the content of each panel that has none yet. */
-const unmade = new Map();
+const unmade = new WeakMap();
 
 function made(panel) {
   const make = unmade.get(panel);
@@ -48,7 +48,7 @@ function made(panel) {
 }
 
 function makeAll() {
-  [...unmade.keys()].filter((panel) => panel.isConnected).forEach(made);
+  document.querySelectorAll("[role=tabpanel]").forEach(made);
 }
 
 function shownTab(tab, tabs, panels, gallery) {

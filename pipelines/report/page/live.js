@@ -39,7 +39,7 @@ function live(api) {
     const known = server.runs.find(({ index }) => index === wanted) ?? server.runs[0];
     if (!known) throw new Error("the server knows no run");
     const select = choice("run", options, ({ target }) => chosenRun(Number(target.value)), String(known.index));
-    server.bar.replaceChildren(labelled("Run ", select), h("p", { role: "status", class: "quiet" }), h("p", { class: "quiet looked" }));
+    server.bar.replaceChildren(labelled("run", select), h("p", { role: "status", class: "quiet" }), h("p", { class: "quiet looked" }));
     await chosenRun(known.index);
   });
 }

@@ -30,6 +30,9 @@ function triedSection(view, report) {
   }
 }
 
+/** What the licences of the charts' library ask to be said wherever it goes. */
+const NOTICE = "Charts: Apache ECharts, © 2017-2026 The Apache Software Foundation, Apache License 2.0; it has parts of d3, © 2010-2016 Mike Bostock, BSD 3-Clause.";
+
 const page = { nav: h("nav", { "aria-label": "Views" }), heading: h("h1"), main: h("main") };
 
 function titled({ run }) {
@@ -66,7 +69,7 @@ function closesAgain() {
 }
 
 function started() {
-  document.body.prepend(h("a", { class: "skip", href: "#main" }, "To the figures"), h("header", null, page.heading), page.nav, page.main);
+  document.body.prepend(h("a", { class: "skip", href: "#main" }, "To the figures"), h("header", null, page.heading), page.nav, page.main, h("footer", null, NOTICE));
   page.main.id = "main";
   page.main.tabIndex = -1;
   addEventListener("beforeprint", opensAll);

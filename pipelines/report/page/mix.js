@@ -91,5 +91,5 @@ function conceptsView({ concepts }) {
     ["tail entries that still have a sample", figure(share(concepts.tail_entries_kept, concepts.tail_entries)), barCell([["kept", concepts.tail_entries_kept]], concepts.tail_entries)],
   ];
   const names = Object.keys(concepts).filter((name) => !name.startsWith("head_share"));
-  return [table("Balance of concepts", ["concepts", "share", ""], rows), facts(names.map((name) => [words(name), amount(concepts[name])]))];
+  return [table("Balance of concepts", ["concepts", "share", ""], rows), facts(names.map((name) => [words(name), measured(concepts[name])]))];
 }

@@ -66,6 +66,6 @@ function kindsView(title, counts) {
 function agreementView(pairs) {
   if (!pairs.length) return null;
   const names = Object.keys(pairs[0]);
-  const rows = pairs.map((pair) => names.map((name) => (typeof pair[name] === "number" ? figure(amount(pair[name])) : String(pair[name]))));
+  const rows = pairs.map((pair) => names.map((name) => (typeof pair[name] === "number" ? figure(measured(pair[name])) : String(pair[name]))));
   return [h("h3", null, "Where two judged the same rollout"), table("Agreement of judges", names.map(words), rows)];
 }

@@ -27,7 +27,7 @@ function barPanel(bar, funnels) {
   const state = { edge: inForce(bar) };
   const shown = barHistogram(bar, state);
   const [caption, figures] = [`${bar.title}, ${sumOf(bar.left_here)} leave here`, h("output", { class: "what-if" })];
-  const drawing = bar.edges.length ? chart(caption, 210, () => histogramOption({ ...shown, lines: barLines(bar, state) })) : null;
+  const drawing = bar.edges.length ? chart(caption, 210, () => histogramOption({ ...shown, lines: barLines(bar, state) })) : h("p", { class: "quiet" }, "No value was measured.");
   return h(
     "article", { class: "panel", "data-bar": bar.name },
     h("h3", null, bar.title), h("p", { class: "quiet" }, barLine(bar, funnels)),
@@ -53,8 +53,8 @@ function barHistogram({ edges, scale, unit, side, kept, left_here, left_later })
 }
 
 function barLines(bar, { edge }) {
-  const now = { value: bar.threshold, text: `in force ${measured(bar.threshold)}`, isDashed: false };
-  return edge === inForce(bar) ? [now] : [now, { value: bar.edges[edge], text: `if ${measured(bar.edges[edge])}`, isDashed: true }];
+  const now = { value: bar.threshold, text: `in force ${exact(bar.threshold)}`, isDashed: false };
+  return edge === inForce(bar) ? [now] : [now, { value: bar.edges[edge], text: `if ${exact(bar.edges[edge])}`, isDashed: true }];
 }
 
 /** The question "what if the threshold were", over the edges. */
@@ -77,7 +77,7 @@ function slider(bar, state, drawing, figures) {
 
 function whatIf(bar, edge) {
   const [would, now] = [leaving(bar, edge), leaving(bar, inForce(bar))];
-  const against = edge === inForce(bar) ? "the threshold in force" : `${change(would - now)} against ${measured(bar.threshold)}`;
+  const against = edge === inForce(bar) ? "the threshold in force" : `${change(would - now)} against ${exact(bar.threshold)}`;
   return `${withUnit(bar.edges[edge], bar.unit)}: ${count(would)} of ${count(met(bar))} rows would leave here (${share(would, met(bar))}), ${against}`;
 }
 
