@@ -76,13 +76,14 @@ bench: env
 	$(BIN)/python -m benchmarks.near_text --texts 5000 --rounds 3
 	$(BIN)/python -m benchmarks.shuffles --rounds 3
 	$(BIN)/python -m benchmarks.curriculum
+	$(BIN)/python -m benchmarks.dashboard
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md
 
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet $(PIP_FLAGS) -e '.[local,clip,names,dev]'
+	.venv-lock/bin/python -m pip install --quiet $(PIP_FLAGS) -e '.[local,clip,names,dashboard,dev]'
 	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import apache_beam as beam
@@ -22,6 +23,8 @@ from schemas.exits import EnvironmentFault
 MANIFEST, FUNNEL_FILE, CARD = "manifest.json", "funnel.json", "README.md"
 GOING = ".going"
 """Ending of a file beside the fragments that names those which a finished run no longer needs."""
+UNDER_WAY = "under-way.json"
+"""What the launcher says of a run before it has a manifest, so that a look at its folder finds the fragments; gone when it is finished."""
 KEPT_BYTES = b"kept_bytes"
 """Footer key: image bytes of the kept rows, from which shards are planned."""
 ROW_BYTES = 1024
@@ -114,6 +117,12 @@ def commit_run(
     if not how.output.keep_fragments:
         _ = shards | "Name the shards" >> beam.FlatMap(_going_of, how) | "Let the fragments go" >> beam.Map(_let_go, AsSingleton(manifest))
     return manifest
+
+
+def begin(how: Commit) -> None:
+    """Say in the folder of the run what the manifest will say of its identity, and since when it has been under way."""
+    told = {**how.identity, "started": datetime.now(UTC).isoformat(timespec="seconds")}
+    storage.write(storage.join(how.run, UNDER_WAY), json.dumps(told, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
 def let_go(how: Commit) -> None:
@@ -248,7 +257,7 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
         pages[CARD] = forgotten.stated(pages[CARD], funnel.taken_down(whole))
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
-    storage.remove(storage.temporaries(how.run))
+    storage.remove([*storage.temporaries(how.run), storage.join(how.run, UNDER_WAY)])
     manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "captions": captions, "files": files}
     return write_manifest(how.run, manifest)
 
