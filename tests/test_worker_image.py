@@ -34,7 +34,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_module_prompt_and_page_of_the_project_is_installed(installed: Path) -> None:
     tops = ("schemas", "filters", "synth", "pipelines", "jobs")
-    kinds = ("*.py", "prompts/*.md", "*.html", "*.yaml")
+    kinds = ("*.py", "prompts/*.md", "*.html", "*.css", "*.js", "*.yaml")
     expected = {path.relative_to(jobs.ROOT) for top in tops for kind in kinds for path in (jobs.ROOT / top).rglob(kind)}
     assert expected == {path.relative_to(installed) for top in tops for kind in kinds for path in (installed / top).rglob(kind)}
 

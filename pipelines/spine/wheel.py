@@ -11,7 +11,7 @@ PACKAGES = ("filters", "jobs", "pipelines", "schemas", "synth")
 """The top-level packages of the project."""
 
 
-KINDS = ("*.py", "prompts/*.md", "*.html")
+KINDS = ("*.py", "prompts/*.md", "*.html", "page/*.css", "page/*.js")
 """What workers need of them: no job file, and nothing else that may lie about in a checkout."""
 
 

@@ -1,0 +1,1 @@
+"""The report of a run: what was counted, and the page that shows it."""

@@ -1,0 +1,1 @@
+document.body.append(document.getElementById("report").textContent.slice(0, 100));
