@@ -53,7 +53,11 @@ def _shard(first: int, rows: int) -> pa.Table:
     score = np.round(rng.normal(0.24, 0.06, rows), 4)
     small, unfit = width < 200, score < 0.18
     drawn = {**_named(first, rows, rng), **_left(small, unfit, width, score)}
-    drawn |= {c.WIDTH: width.astype(np.int32), c.HEIGHT: height.astype(np.int32), c.CLIP_SCORE: pa.array(score.astype(np.float32), mask=small)}
+    drawn |= {
+        c.WIDTH: width.astype(np.int32),
+        c.HEIGHT: height.astype(np.int32),
+        c.CLIP_SCORE: pa.array(score.astype(np.float32), mask=small),
+    }
     drawn |= {c.COLOUR_STD: rng.gamma(4.0, 12.0, rows).astype(np.float32), c.SHARPNESS: rng.lognormal(5.0, 1.5, rows).astype(np.float32)}
     batch = pa.RecordBatch.from_arrays([pa.array(v, k.type, from_pandas=True) for k, v in drawn.items()], names=[k.name for k in drawn])
     return pa.Table.from_batches([conform(batch, CURATED_LEDGER)])
@@ -63,7 +67,10 @@ def _named(first: int, rows: int, rng: np.random.Generator) -> dict[pa.Field, ob
     """Return what tells the rows apart: identity, source and texts."""
     numbers = range(first, first + rows)
     words = rng.integers(0, len(PLACES), (rows, 3))
-    texts = [f"Fishing boats in the old harbour of {PLACES[a]}, {PLACES[b]} and {PLACES[d]}, number {n}" for n, (a, b, d) in zip(numbers, words, strict=True)]
+    texts = [
+        f"Fishing boats in the old harbour of {PLACES[a]}, {PLACES[b]} and {PLACES[d]}, number {n}"
+        for n, (a, b, d) in zip(numbers, words, strict=True)
+    ]
     fixed = {c.CORPUS: "bench", c.SOURCE_LICENSE: "none", c.SOURCE_PATH: "/nowhere/0.tar", c.IMAGE_FORMAT: "JPEG", c.CLIP_MODEL: "bench"}
     return {
         c.SAMPLE_ID: [f"{n * 0x9E3779B97F4A7C15 % 2**128:032x}" for n in numbers],
@@ -78,10 +85,12 @@ def _named(first: int, rows: int, rng: np.random.Generator) -> dict[pa.Field, ob
     }
 
 
-def _left(small: npt.NDArray[np.bool_], unfit: npt.NDArray[np.bool_], width: npt.NDArray[np.int64], score: Floats) -> dict[pa.Field, object]:
+def _left(
+    small: npt.NDArray[np.bool_], unfit: npt.NDArray[np.bool_], width: npt.NDArray[np.int64], score: Floats
+) -> dict[pa.Field, object]:
     """Return the exits of rows that are too small or, of the others, do not fit."""
 
-    def said(of_small: object, of_unfit: object, of_kept: object) -> pa.Array:
+    def said(of_small: str, of_unfit: str, of_kept: str) -> pa.Array:
         return pa.array(np.select([small, unfit], [of_small, of_unfit], of_kept).tolist())
 
     return {

@@ -49,7 +49,9 @@ def named(columns: Sequence[Column], name: str) -> Column:
     for column in columns:
         if column.name == name:
             return column
-    raise Refused(f"column {name[:100]!r}: expected one of {', '.join(column.name for column in columns) or 'none, for there is no row yet'}")
+    raise Refused(
+        f"column {name[:100]!r}: expected one of {', '.join(column.name for column in columns) or 'none, for there is no row yet'}"
+    )
 
 
 def told(columns: Sequence[Column]) -> list[dict[str, str]]:

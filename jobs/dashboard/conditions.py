@@ -67,7 +67,7 @@ def _condition(columns: Sequence[Column], text: str, name: str) -> Where:
     if column.kind == BOOL and operator not in ("eq", "ne"):
         raise Refused(f"where: {column.name} is true or false, expected the operator eq or ne, found {operator}")
     number = f" and not isnan({column.sql})" if column.is_float and operator in ABOVE_NAN else ""
-    return Where(f"({column.sql} {COMPARED[operator]} {_parameter(column, value, name)}{number})", {name: _value(column, value)})
+    return Where(f"({column.sql} {COMPARED[operator]} {_parameter(column, name)}{number})", {name: _value(column, value)})
 
 
 def _has(column: Column, value: str, name: str) -> Where:
@@ -76,7 +76,7 @@ def _has(column: Column, value: str, name: str) -> Where:
     return Where(f"contains(lower({column.sql}), lower(${name}))", {name: value})
 
 
-def _parameter(column: Column, value: str, name: str) -> str:
+def _parameter(column: Column, name: str) -> str:
     """Return the parameter ``name``, rounded as the column is; a whole number stays whole, as a large one would not as a float."""
     return f"${name}::{column.sql_type}" if column.is_float else f"${name}"
 

@@ -52,10 +52,8 @@ def _binned(source: str) -> str:
     """Return SQL that counts the values of each bin: a first guess by division, mended by the very edges that are returned."""
     guess = "least(greatest(floor((v - $low) / $width), 0), $last)::bigint"
     mended = "guess - (v < $low + guess * $width)::bigint + (v >= $low + (guess + 1) * $width)::bigint"
-    return (
-        f"select least(greatest({mended}, 0), $last) as bin, is_kept, count(*) as n "  # noqa: S608  no word of a request
-        f"from (select v, is_kept is not distinct from true as is_kept, {guess} as guess from {source} where v is not null) group by bin, is_kept"
-    )
+    placed = f"select v, is_kept is not distinct from true as is_kept, {guess} as guess from {source} where v is not null"  # noqa: S608
+    return f"select least(greatest({mended}, 0), $last) as bin, is_kept, count(*) as n from ({placed}) group by bin, is_kept"  # noqa: S608
 
 
 def _filled(counted: list[dict[str, Any]], bins: int, is_kept: bool) -> list[int]:

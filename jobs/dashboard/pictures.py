@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from PIL import Image
 
-from filters.decode import DecodeSpec, decode
+from filters.decode import Decoder, decode
 from jobs.dashboard.refusals import Missing
 from jobs.dashboard.runs import LEDGER, Opened
 from jobs.dashboard.store import Store, parquet
@@ -29,7 +29,18 @@ HELD = 64 * 2**20
 _ROW_OF_LIST = re.compile(r"row \d+")
 NAMES = tuple(
     field.name
-    for field in (c.SAMPLE_ID, c.SPLIT_ID, c.ROW, c.EXIT, c.STEP, c.SOURCE_PATH, c.SOURCE_MEMBER, c.SOURCE_OFFSET, c.SOURCE_BYTES, q.IMAGE_COUNT)
+    for field in (
+        c.SAMPLE_ID,
+        c.SPLIT_ID,
+        c.ROW,
+        c.EXIT,
+        c.STEP,
+        c.SOURCE_PATH,
+        c.SOURCE_MEMBER,
+        c.SOURCE_OFFSET,
+        c.SOURCE_BYTES,
+        q.IMAGE_COUNT,
+    )
 )
 """Columns that tell where the picture of a row is, as far as the ledger has them."""
 Row = Mapping[str, Any]
@@ -82,7 +93,7 @@ def thumbnail(store: Store, held: Held, index: int, run: Opened, row: Row, side:
 
 def small(data: bytes, side: int) -> bytes:
     """Return the encoded image ``data`` as a WebP whose longer side has at most ``side`` pixels; raises ``Missing`` if it is none."""
-    decoded = decode(data, max_pixels=DecodeSpec().max_pixels, scale=side)
+    decoded = decode(data, max_pixels=Decoder().max_pixels, scale=side)
     if isinstance(decoded, Failure):
         raise Missing(f"no picture can be made of it: {decoded.reason}: {decoded.error}")
     file = io.BytesIO()

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.dashboard.refusals import Refused
-from pipelines.spine import fragments, funnel, nested, storage, tables
+from pipelines.spine import fragments, funnel, nested, storage
+from pipelines.spine import tables as finished
 from pipelines.spine.commit import MANIFEST, UNDER_WAY
 from pipelines.spine.steps import FUNNEL
 
@@ -60,8 +61,8 @@ class Opened:
         return {name: funnel.total(funnel.loads(one[name]) for one in told) for name in (told[0] if told else {SAMPLES: b""})}
 
     @property
-    def _finished(self) -> tables.Run:
-        return tables.Run(self.folder, self.told)
+    def _finished(self) -> finished.Run:
+        return finished.Run(self.folder, self.told)
 
 
 def open_run(folder: str) -> Opened:
@@ -70,7 +71,7 @@ def open_run(folder: str) -> Opened:
     manifest = storage.join(path, MANIFEST)
     if storage.exists(manifest):
         about = os.stat(manifest)
-        return Opened(path, tables.open_run(path).manifest, is_complete=True, stamp=(about.st_mtime_ns, about.st_size))
+        return Opened(path, finished.open_run(path).manifest, is_complete=True, stamp=(about.st_mtime_ns, about.st_size))
     going = storage.join(path, UNDER_WAY)
     if not storage.exists(going):
         raise Refused(f"{folder} holds neither {MANIFEST} nor {UNDER_WAY}: expected the folder of a run, such as runs/recaption/ID")
@@ -92,7 +93,9 @@ def last_pass(folder: str, told: Mapping[str, Any]) -> str:
 
 def _local(folder: str) -> str:
     if not storage.is_local(folder):
-        raise Refused(f"{folder} lies on an object store, the dashboard reads local folders: copy the run here, without samples/ if it is large")
+        raise Refused(
+            f"{folder} lies on an object store, the dashboard reads local folders: copy the run here, without samples/ if it is large"
+        )
     if set(folder) & set("*?[]"):
         raise Refused(f"{folder} holds one of *?[], which DuckDB takes for a pattern; rename the folder")
     return storage.absolute(folder)

@@ -19,7 +19,7 @@ MEMORY = "2GB"
 """What DuckDB may hold in memory; past that it spills into the folder of the store (ours)."""
 NO_ROWS = (
     '(select null::varchar as sample_id, null::varchar as split_id, 0 as "row", null::varchar as corpus, null::varchar as "exit", '
-    'null::varchar as step, null::varchar as reason where false)'
+    "null::varchar as step, null::varchar as reason where false)"
 )
 Values = Mapping[str, Any]
 
