@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def served(run: Path, copied: int) -> Iterator[httpx.Client]:
+def served(run: Path, copied: int) -> Generator[httpx.Client]:
     """Yield a client of a server over ``run`` that copies a ledger of up to ``copied`` rows."""
     with subprocess.Popen([sys.executable, "-c", SERVE, str(copied), str(run), "--port=0"], stdout=subprocess.PIPE, text=True) as server:
         try:

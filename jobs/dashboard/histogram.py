@@ -44,8 +44,8 @@ def _missing() -> str:
 
 
 def _width(low: float, high: float, bins: int) -> float:
-    """Return the width of a bin; where all values are one, bins of width 1 or, of large numbers, of what still tells them apart."""
-    return (high - low) / bins or max(1.0, abs(low) * 2**-40)
+    """Return the width of a bin; where all values are one, that of ``bins`` to 1, or of a large number to what still tells them apart."""
+    return (high - low) / bins or max(1.0, abs(low) * 2**-40) / bins
 
 
 def _binned(source: str) -> str:
