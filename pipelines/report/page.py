@@ -19,7 +19,26 @@ from schemas.weights import path_of
 
 LIBRARY = "echarts"
 """Name of the charts' library in ``schemas.weights``."""
-SCRIPTS = ("dom",)
+SCRIPTS = (
+    "dom",
+    "figures",
+    "tables",
+    "charts",
+    "histogram",
+    "header",
+    "funnel",
+    "thresholds",
+    "cards",
+    "gallery",
+    "losses",
+    "mix",
+    "reasoning",
+    "serving",
+    "browse",
+    "compare",
+    "live",
+    "main",
+)
 """The files of our own code, in the order in which they make one script."""
 API = "/api"
 """Where the page of the live server asks."""
