@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from pipelines.spine.commit import UNDER_WAY
+from pipelines.spine import commit
 from tests.jobs import ROOT
 
 
@@ -66,14 +66,15 @@ def under_way(run: Path, output: Path) -> tuple[Path, list[Path]]:
     """
     manifest = json.loads((run / "manifest.json").read_text())
     folder = output / manifest["pipeline"] / manifest["run_id"]
-    folder.mkdir(parents=True)
+    going = Path(commit.under_way(str(folder)))
+    going.parent.mkdir(parents=True)
     told = {name: manifest[name] for name in ("pipeline", "run_id", "passes")}
-    (folder / UNDER_WAY).write_text(json.dumps({**told, "started": "2026-01-01T00:00:00+00:00"}))
+    going.write_text(json.dumps({**told, "started": "2026-01-01T00:00:00+00:00"}))
     (output / manifest["passes"][-1]).mkdir(parents=True)
     return folder, sorted((run.parent.parent / manifest["passes"][-1]).glob("*.parquet"))
 
 
 def come(run: Path, fragment: Path) -> Path:
     """Commit ``fragment`` to the last pass of ``run``, which is under way."""
-    told = json.loads((run / UNDER_WAY).read_text())
+    told = json.loads(Path(commit.under_way(str(run))).read_text())
     return Path(shutil.copy(fragment, run.parent.parent / told["passes"][-1]))

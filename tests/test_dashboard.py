@@ -21,7 +21,6 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.report import page
-from pipelines.spine.commit import UNDER_WAY
 from tests import finished, jobs
 from tests.finished import CUT, SMALL
 from tests.scripted_server import Call, Reply, ScriptedServer
@@ -39,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     told: list[dict[str, Any]] = []
 
     def reply(call: Call) -> Reply:
-        told.extend(json.loads(path.read_text()) for path in (folder / "one").glob(f"recaption/*/{UNDER_WAY}"))
+        told.extend(json.loads(path.read_text()) for path in (folder / "one").glob("under-way/recaption-*.json"))
         return finished.reply(call)
 
     with ScriptedServer(reply) as server:
@@ -49,7 +48,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     manifest = json.loads((one / "manifest.json").read_text())
     assert told, "the launcher says of a run that it is under way"
     assert {name: told[0][name] for name in ("pipeline", "run_id", "passes", "code")}.items() <= manifest.items()
-    assert not (one / UNDER_WAY).exists()
+    assert list((folder / "one" / "under-way").iterdir()) == []
     return [one, two, strange(one, folder / "three" / "recaption" / "three")]
 
 
@@ -107,9 +106,16 @@ def test_runs_are_told_with_their_doors(served: Served, runs: list[Path]):
         assert told["run_id"] == json.loads((run / "manifest.json").read_text())["run_id"]
 
 
-def test_a_report_is_that_of_the_page_and_a_run_without_one_says_so(served: Served, runs: list[Path]):
+def test_a_report_is_that_of_the_page_and_of_a_run_without_one_what_can_be_counted(served: Served, runs: list[Path]):
     assert served.get("/api/runs/2/report") == page.embedded((runs[2] / "report.html").read_bytes())
-    assert "report.json" in served.refused("/api/runs/0/report", 404)
+    told, manifest = served.get("/api/runs/0/report"), json.loads((runs[0] / "manifest.json").read_text())
+    assert told["run"].items() >= {"run_id": manifest["run_id"], "corpus": "test", "is_complete": True, "started": None}.items()
+    assert told["run"]["config"] == (runs[0] / "job.yaml").read_text()
+    assert (told["exits"], told["spent"]) == (manifest["exits"], manifest["spent"])
+    assert [funnel["steps"] for funnel in told["funnels"]] == [json.loads((runs[0] / "funnel.json").read_text())]
+    dead = [row for row in finished.rows(runs[0]) if row["exit"] == "dead"]
+    assert {(kind["step"], kind["reason"]): kind["rows"] for kind in told["dead"]} == Counter((row["step"], row["reason"]) for row in dead)
+    assert {kind["example"] for kind in told["dead"]} <= {place(row) for row in dead}
 
 
 def test_columns_are_the_scalar_ones_of_the_ledger_with_what_they_mean(served: Served, runs: list[Path]):

@@ -35,7 +35,7 @@ def application(store: Store, page: bytes) -> Starlette:
     told: Mapping[str, Answer] = {
         "/": lambda _, request: _page(request, page),
         "/api/runs": _runs,
-        "/api/runs/{index:int}/report": lambda store, request: _json(reports.report(_run(store, request)[1])),
+        "/api/runs/{index:int}/report": lambda store, request: _json(reports.report(store, *_run(store, request))),
         "/api/runs/{index:int}/columns": lambda store, request: _json(columns.told(columns.allowed(_run(store, request)[1].schema))),
         "/api/runs/{index:int}/samples": _samples,
         "/api/runs/{index:int}/sample/{place}": _sample,

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from jobs.dashboard.refusals import Refused
 from pipelines.spine import fragments, funnel, nested, storage
 from pipelines.spine import tables as finished
-from pipelines.spine.commit import MANIFEST, UNDER_WAY
+from pipelines.spine.commit import MANIFEST, under_way
 from pipelines.spine.steps import FUNNEL
 
 LEDGER, SAMPLES = "ledger", "samples"
@@ -72,9 +72,9 @@ def open_run(folder: str) -> Opened:
     if storage.exists(manifest):
         about = os.stat(manifest)
         return Opened(path, finished.open_run(path).manifest, is_complete=True, stamp=(about.st_mtime_ns, about.st_size))
-    going = storage.join(path, UNDER_WAY)
+    going = under_way(path)
     if not storage.exists(going):
-        raise Refused(f"{folder} holds neither {MANIFEST} nor {UNDER_WAY}: expected the folder of a run, such as runs/recaption/ID")
+        raise Refused(f"{folder} holds no {MANIFEST}, and {going} is not there: expected the folder of a run, such as runs/recaption/ID")
     told = json.loads(storage.read(going))
     return Opened(path, told, is_complete=False, pieces=_newest(last_pass(path, told)))
 

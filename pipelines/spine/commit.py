@@ -23,8 +23,6 @@ from schemas.exits import EnvironmentFault
 MANIFEST, FUNNEL_FILE, CARD = "manifest.json", "funnel.json", "README.md"
 GOING = ".going"
 """Ending of a file beside the fragments that names those which a finished run no longer needs."""
-UNDER_WAY = "under-way.json"
-"""What the launcher says of a run before it has a manifest, so that a look at its folder finds the fragments; gone when it is finished."""
 KEPT_BYTES = b"kept_bytes"
 """Footer key: image bytes of the kept rows, from which shards are planned."""
 ROW_BYTES = 1024
@@ -119,10 +117,21 @@ def commit_run(
     return manifest
 
 
+def under_way(run: str) -> str:
+    """Return the file that says of the folder ``run``, which need not be there yet, where its passes leave their fragments.
+
+    It lies below the output folder, ``under-way/PIPELINE-ID.json``: what the manifest will say of the identity of the run, and since
+    when it has been ``started``. It is gone once the run is finished.
+    """
+    output, pipeline, run_id = run.rstrip("/").rsplit("/", 2)
+    return storage.join(output, "under-way", f"{pipeline}-{run_id}.json")
+
+
 def begin(how: Commit) -> None:
-    """Say in the folder of the run what the manifest will say of its identity, and since when it has been under way."""
-    told = {**how.identity, "started": datetime.now(UTC).isoformat(timespec="seconds")}
-    storage.write(storage.join(how.run, UNDER_WAY), json.dumps(told, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    """Say that a local run is under way; nobody looks for that on an object store."""
+    if storage.is_local(how.run):
+        told = {**how.identity, "started": datetime.now(UTC).isoformat(timespec="seconds")}
+        storage.write(under_way(how.run), json.dumps(told, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
 def let_go(how: Commit) -> None:
@@ -257,7 +266,7 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
         pages[CARD] = forgotten.stated(pages[CARD], funnel.taken_down(whole))
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
-    storage.remove([*storage.temporaries(how.run), storage.join(how.run, UNDER_WAY)])
+    storage.remove([*storage.temporaries(how.run), *([under_way(how.run)] if storage.is_local(how.run) else [])])
     manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "captions": captions, "files": files}
     return write_manifest(how.run, manifest)
 
