@@ -76,6 +76,7 @@ bench: env
 	$(BIN)/python -m benchmarks.near_text --texts 5000 --rounds 3
 	$(BIN)/python -m benchmarks.shuffles --rounds 3
 	$(BIN)/python -m benchmarks.curriculum
+	$(BIN)/python -m benchmarks.dashboard
 	$(BIN)/python -m benchmarks.report_page
 
 docs: env
@@ -83,7 +84,7 @@ docs: env
 
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet $(PIP_FLAGS) -e '.[local,clip,names,dev]'
+	.venv-lock/bin/python -m pip install --quiet $(PIP_FLAGS) -e '.[local,clip,names,dashboard,dev]'
 	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 

@@ -29,6 +29,7 @@ def _carry_out(command: flags.Command) -> int:
     before = difference.latest(plan.at.runs, plan.source.digest, plan.at.run)
     if commit.read_manifest(plan.at.run) is None:
         with storage.locked(plan.at.lock), progress.shown(_watched(plan) if command.is_local else None):
+            commit.begin(graph.commit_of(plan))
             launch.execute(lambda pipeline: graph.build(pipeline, plan), f"captions-{digest(plan.at.lock)}", command)
     print(summary(plan, before))
     return 0

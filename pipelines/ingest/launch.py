@@ -44,6 +44,7 @@ def run(plan: Plan, command: flags.Command) -> int:
     if commit.read_manifest(plan.at.run) is None:
         with storage.locked(plan.at.lock), progress.shown(_watched(plan) if command.is_local else None):
             name = f"ingest-{digest(plan.at.lock)}"
+            commit.begin(graph.commit_of(plan))
             launch.execute(lambda pipeline: graph.build(pipeline, plan, command.workers), name, command)
     print(summary(plan))
     return 0

@@ -61,6 +61,7 @@ def run(plan: Plan, command: flags.Command) -> int:
 
 def execute(plan: Plan, backend: CaptionerBackend, command: flags.Command) -> None:
     """Build the graph and run it to its end; raises ``EnvironmentFault`` where a worker met one."""
+    commit.begin(graph.commit_of(plan))
     launch.execute(lambda pipeline: graph.build(pipeline, plan, backend), f"recaption-{digest(plan.at.lock)}", command)
 
 

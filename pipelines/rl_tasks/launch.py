@@ -42,6 +42,7 @@ def run(plan: Plan, command: flags.Command) -> int:
             progress.shown(look if command.is_local else None),
         ):
             clients = {role: OnEndpoint(spec, plan.at.answers, command.workers) for role, spec in served.items()}
+            commit.begin(graph.commit_of(plan))
             launch.execute(lambda pipeline: graph.build(pipeline, plan, clients), f"rl-tasks-{digest(plan.at.lock)}", command)
     elif not job.output.keep_fragments:
         with storage.locked(plan.at.lock):

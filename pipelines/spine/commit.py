@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import apache_beam as beam
@@ -118,6 +119,23 @@ def commit_run(
     if not how.output.keep_fragments:
         _ = shards | "Name the shards" >> beam.FlatMap(_going_of, how) | "Let the fragments go" >> beam.Map(_let_go, AsSingleton(manifest))
     return manifest
+
+
+def under_way(run: str) -> str:
+    """Return the file that says of the folder ``run``, which need not be there yet, where its passes leave their fragments.
+
+    It lies below the output folder, ``under-way/PIPELINE-ID.json``: what the manifest will say of the identity of the run, and since
+    when it has been ``started``. It is gone once the run is finished.
+    """
+    output, pipeline, run_id = run.rstrip("/").rsplit("/", 2)
+    return storage.join(output, "under-way", f"{pipeline}-{run_id}.json")
+
+
+def begin(how: Commit) -> None:
+    """Say that a local run is under way; nobody looks for that on an object store."""
+    if storage.is_local(how.run):
+        told = {**how.identity, "started": datetime.now(UTC).isoformat(timespec="seconds")}
+        storage.write(under_way(how.run), json.dumps(told, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
 def let_go(how: Commit) -> None:
@@ -255,7 +273,7 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
         pages[CARD] = forgotten.stated(pages[CARD], funnel.taken_down(whole))
     for name, data in pages.items():
         storage.write(storage.join(how.run, name), data)
-    storage.remove(storage.temporaries(how.run))
+    storage.remove([*storage.temporaries(how.run), *([under_way(how.run)] if storage.is_local(how.run) else [])])
     manifest = {**how.identity, "exits": funnel.exits(whole), "spent": spent, "captions": captions, "files": files}
     return write_manifest(how.run, manifest)
 
