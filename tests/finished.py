@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from pipelines.spine import commit, fragments, funnel
 from pipelines.spine.commit import KEPT_BYTES, Commit, Limits, Output
+from pipelines.spine.finished import Finished
 from pipelines.spine.layout import Layout
 from pipelines.spine.shards import ShardPlan, write_shard
 from pipelines.spine.steps import FUNNEL
@@ -97,7 +98,7 @@ def lay(output: Path, splits: Mapping[str, Sequence[dict]]) -> Laid:
     return Laid(output, run)
 
 
-def pages(run: str, captions: Mapping[str, int]) -> dict[str, bytes]:
+def pages(run: Finished) -> dict[str, bytes]:
     return {"README.md": b"---\n---\n\n# c\n", "job.yaml": b"input: {}\n"}
 
 

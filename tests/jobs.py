@@ -1,7 +1,6 @@
 """Running the job as a user does: as a process of its own, against a real server, with the tree it leaves hashed."""
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -54,8 +53,8 @@ def run_folder(output: Path) -> Path:
 def tree(folder: Path, but: Sequence[str] = ()) -> dict[str, str]:
     """Return the SHA-256 of every file below ``folder`` by its relative path, ``timeless``, without those below the folders ``but``."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    named = {str(path.relative_to(folder)): path for path in files}
-    return {name: hashlib.sha256(timeless(path.read_bytes())).hexdigest() for name, path in named.items() if name.split(os.sep)[0] not in but}
+    named = {str(path.relative_to(folder)): path for path in files if path.relative_to(folder).parts[0] not in but}
+    return {name: hashlib.sha256(timeless(path.read_bytes())).hexdigest() for name, path in named.items()}
 
 
 def query(run: Path, sql: str) -> list[tuple]:
