@@ -69,9 +69,8 @@ def _aspect(batch: pa.RecordBatch) -> Numbers:
 
 def _reward(batch: pa.RecordBatch) -> Numbers:
     """Return the reward of what a rule or judge can decide; what has no truth is held against nothing."""
-    found = numbers(batch.column(q.REWARD.name))
-    found[~batch.column(q.TRUTH.name).is_valid().to_numpy(zero_copy_only=False)] = np.nan
-    return found
+    stated = batch.column(q.TRUTH.name).is_valid().to_numpy(zero_copy_only=False)
+    return np.where(stated, numbers(batch.column(q.REWARD.name)), np.nan)
 
 
 def _column(field: pa.Field, title: str, unit: str, edges: tuple[float, ...], decimals: int | None = None) -> Metric:
