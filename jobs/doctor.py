@@ -73,11 +73,13 @@ def checks(endpoint: str | None, needs: Needs) -> Iterator[Check]:
 
 def _with_libraries(endpoint: str | None, needs: Needs) -> Iterator[Check]:
     from jobs.demo_corpus import POOL
+    from pipelines.report.page import LIBRARY
     from schemas.weights import TABLE, cache_dir
 
     yield server_library(needed=endpoint is None)
     for entry in TABLE.values():
-        yield weights(entry, cache_dir(), needed=endpoint is None and entry.name in ("qwen", "efficientnet", "imagenet"))
+        embedded = endpoint is None and entry.name in ("qwen", "efficientnet", "imagenet")
+        yield weights(entry, cache_dir(), needed=embedded or entry.name == LIBRARY)
     yield demo_corpus(cache_dir() / POOL)
     yield vocabulary(cache_dir())
     yield disk(cache_dir(), needs)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.report.page import LIBRARY
+from schemas.weights import entry_of, path_of
+
 ROOT = Path(__file__).resolve().parent.parent
 
 LAUNCHED = re.compile(rb'"seconds":[\d.]+,"started":"[^"]+",')
@@ -68,3 +71,10 @@ def query(run: Path, sql: str) -> list[tuple]:
 def timeless(data: bytes) -> bytes:
     """Return the bytes of a file without when its run was launched and how long it took, which a report tells."""
     return LAUNCHED.sub(b"", data)
+
+
+def charts_alone(folder: Path) -> str:
+    """Return a cache folder in which no model can be found: a report needs its charts and nothing else."""
+    folder.mkdir()
+    (folder / entry_of(LIBRARY).file).symlink_to(path_of(LIBRARY))
+    return str(folder)

@@ -16,7 +16,7 @@ from filters.models.clip import import_open_clip
 from jobs import fetch
 from pipelines.captions.launch import main
 from schemas.weights import cache_dir, entry_of
-from tests import curating, images
+from tests import curating, images, jobs
 from tests.test_clip import PREPARED_AS, TINY
 
 TEXTS = {
@@ -102,7 +102,7 @@ def test_each_score_is_held_against_the_threshold_of_its_own_model(ran: Ran, row
 
 
 def test_another_threshold_of_the_second_model_decides_again_without_either(ran: Ran, rows: dict[str, dict[str, Any]], monkeypatch: Any):
-    monkeypatch.setenv("GLMV_CACHE", str(ran.folder / "no weights here"))
+    monkeypatch.setenv("GLMV_CACHE", jobs.charts_alone(ran.folder / "no weights here"))
     weights = Path(ran.model.partition(":")[2])
     weights.rename(weights.with_name("gone"))
     try:

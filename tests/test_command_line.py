@@ -94,3 +94,14 @@ def test_the_summary_shows_funnel_cost_and_paths(pool: Path, tmp_path: Path):
     assert "kept 30 samples; for each: " in shown
     assert str(run / "report.html") in shown
     assert str(run / "samples") in shown
+
+
+def test_a_report_that_could_not_be_drawn_in_the_end_stops_the_run_before_anything_is_asked(
+    pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GLMV_CACHE", str(tmp_path / "empty"))
+    with ScriptedServer() as server:
+        done = jobs.run(*jobs.flags_for(pool, tmp_path / "out", server.endpoint, "--set=lid=null", "--set=facts=null"), status=1)
+        assert server.alt_texts == []
+    assert "python -m jobs.fetch echarts" in done.stderr
+    assert not (tmp_path / "out" / "recaption").exists()

@@ -18,6 +18,7 @@ from jobs import doctor
 from jobs.doctor import MISSING, OK, WARN, Check, Needs
 from jobs.vocabulary import LISTS
 from schemas.weights import CACHE_VARIABLE, TABLE
+from tests import jobs
 
 NUMPY = metadata.version("numpy")
 
@@ -184,7 +185,7 @@ def test_a_served_model_makes_the_weights_of_the_embedded_one_dispensable(
 def test_the_exit_status_is_1_if_and_only_if_something_is_missing(
     lock: Path, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, jobs.charts_alone(tmp_path / "cache"))
     monkeypatch.setattr(doctor, "LOCK", lock)
     lock.write_text(f"numpy=={NUMPY}\n")
     assert doctor.main(["--endpoint", f"{server}/v1"]) == 0

@@ -113,7 +113,7 @@ def test_another_threshold_reads_the_stored_scores_and_embeds_nothing(ran: Ran, 
     before, asked = jobs.tree(ran.output / "embed"), len(ran.server.alt_texts)
     assert before
     (weakest,) = jobs.query(ran.run, "select max(clip_score) from ledger")[0]
-    monkeypatch.setenv("GLMV_CACHE", str(tmp_path / "no weights here"))
+    monkeypatch.setenv("GLMV_CACHE", jobs.charts_alone(tmp_path / "no weights here"))
     done = jobs.run(*ran.flags, f"--set=clip.min_score={weakest + 0.01:.4f}", "--set=facts=null", "--limit=6", "--dry_run")
     assert "model calls" in done.stdout
     run = ran.new_run(f"--set=clip.min_score={weakest + 0.01:.4f}", "--set=facts=null")

@@ -127,7 +127,7 @@ def test_groups_count_all_rows_and_show_some_and_kept_ones_have_a_picture(runs: 
     assert all(card["thumbnail"] for card in groups["Kept"]["cards"])
     assert groups["At random"]["rows"] == len(lines)
     assert groups["too_small"]["rows"] == 30 > len(groups["too_small"]["cards"]) == 12
-    near = groups["Near image_size.min_side"]["cards"]
+    near = groups["image_size.min_side"]["cards"]
     assert {card["exit"] for card in near} <= {"kept", "dropped", "merged"}
 
 

@@ -60,7 +60,7 @@ def groups(sketch: Sketch, telling: Telling, gallery: Gallery) -> list[Json]:
 def _group(name: Name, picks: Picks, telling: Telling, gallery: Gallery) -> Json:
     table, kind, *about = name
     step, reason = about if kind == "left" else _of_bar(telling, table, about[0]) if kind == "near" else (None, None)
-    titles = {"kept": "Kept", "random": "At random", "near": f"Near {about[0] if about else ''}", "left": reason or ""}
+    titles = {"kept": "Kept", "random": "At random", "near": about[0] if about else "", "left": reason or ""}
     title = titles[kind] if table == "ledger" else f"{of(table)}: {titles[kind]}"
     about_it = {"name": json.dumps(name, ensure_ascii=False), "title": title, "kind": kind, "step": step, "reason": reason}
     return {**about_it, "rows": picks.rows, "cards": gallery.cards(picks.chosen)}
@@ -78,10 +78,11 @@ def clusters(sketch: Sketch, gallery: Gallery, sizes: Json | None) -> Json:
 
 
 def sizes(distributions: Sequence[Json]) -> Json | None:
-    """Return the representatives by how many rows were merged into them, None where nothing was sought."""
+    """Return the representatives by the size of their cluster, None where nothing was sought."""
     for found in distributions:
         if found["name"] == c.DUPLICATE_COUNT.name:
-            return {"edges": found["edges"], "rows": [kept + left for kept, left in zip(found["kept"], found["left"], strict=True)]}
+            edges = [edge + 1 for edge in found["edges"]]  # itself, and those that were merged into it
+            return {"edges": edges, "rows": [kept + left for kept, left in zip(found["kept"], found["left"], strict=True)]}
     return None
 
 

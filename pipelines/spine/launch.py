@@ -8,6 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from pipelines.report import page
 from pipelines.spine import commit, dataflow, flags, funnel, storage
 from pipelines.spine.config import ConfigError
 from pipelines.spine.reaper import reaping
@@ -37,7 +38,9 @@ def run_command(argv: Sequence[str] | None, description: str, carry_out: Callabl
 
 def execute(build: Callable[[beam.Pipeline], Any], name: str, command: flags.Command) -> None:
     """``build`` the graph of the job ``name`` and run it to its end; raises ``EnvironmentFault`` where a worker met one."""
-    if command.is_local:  # Beam logs each error at every level that it passes; the exception that arrives here holds them all
+    if command.is_local:
+        page.library()  # missing, it would stop the last step, hours later
+        # Beam logs each error at every level that it passes; the exception that arrives here holds them all
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         with reaping() if command.has_processes else dataflow.staging(command.options, name):
