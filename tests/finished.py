@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from pipelines.report.sketches import Sketch
 from pipelines.spine import commit, fragments, funnel
 from pipelines.spine.commit import KEPT_BYTES, Commit, Limits, Output
 from pipelines.spine.finished import Finished
@@ -94,7 +95,7 @@ def lay(output: Path, splits: Mapping[str, Sequence[dict]]) -> Laid:
         path = fragments.write(taken, f"{split}-0", conform(from_rows(whole, FRAGMENT), FRAGMENT).replace_schema_metadata(footer))
         written.append((number, write_shard(ShardPlan(number, (path,)), str(run), layout)))
     identity = {"run_id": "run", "pipeline": "captions", "passes": passes}
-    commit._finish(written, Commit(taken, (), str(run), layout, Limits(), Output(), identity, pages), ())
+    commit._finish(written, Commit(taken, (), str(run), layout, Limits(), Output(), identity, pages), (), Sketch())
     return Laid(output, run)
 
 

@@ -6,8 +6,8 @@ the run is complete.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -112,10 +112,13 @@ def commit_run(
         | "Check the sums and plan the shards" >> beam.FlatMap(_plan, how, planned=AsSingleton(plan_)).with_output_types(ShardPlan)
         | "Spread the shards" >> beam.Reshuffle()
         | "Write the shards" >> beam.Map(_write, how)
-        | "Gather the shards" >> beam.combiners.ToList()
     )
+    sketch = shards | "Take their sketches" >> beam.Map(_sketch) | "Add the sketches up" >> beam.CombineGlobally(_added)
+    shards = shards | "Leave the sketches" >> beam.Map(_bare) | "Gather the shards" >> beam.combiners.ToList()
     further = [] if pages is None else AsList(pages)
-    manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how, further).with_output_types(str)
+    manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how, further, AsSingleton(sketch)).with_output_types(
+        str
+    )
     if not how.output.keep_fragments:
         _ = shards | "Name the shards" >> beam.FlatMap(_going_of, how) | "Let the fragments go" >> beam.Map(_let_go, AsSingleton(manifest))
     return manifest
@@ -251,7 +254,21 @@ def _write(shard: ShardPlan, how: Commit) -> tuple[int, WrittenShard]:
     return shard.number, write_shard(shard, how.run, how.layout)
 
 
-def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: Sequence[tuple[str, bytes]]) -> str:
+def _sketch(numbered: tuple[int, WrittenShard]) -> Sketch:
+    return numbered[1].sketch
+
+
+def _added(sketches: Iterable[Sketch]) -> Sketch:
+    """Return the sum: sketches are added where shards are written, so that no worker ever holds those of all."""
+    return sum(sketches, Sketch())
+
+
+def _bare(numbered: tuple[int, WrittenShard]) -> tuple[int, WrittenShard]:
+    number, written = numbered
+    return number, replace(written, sketch=Sketch())
+
+
+def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: Sequence[tuple[str, bytes]], sketch: Sketch) -> str:
     """Check the rows against the footers, and write funnel, pages and manifest."""
     written = [shard for _, shard in sorted(numbered, key=lambda n: n[0])]
     whole = funnel.total(shard.funnel for shard in written)
@@ -265,7 +282,6 @@ def _finish(numbered: Sequence[tuple[int, WrittenShard]], how: Commit, further: 
     _remove_all_but({file["path"] for file in files}, how)
     funnels = {FUNNEL_FILE: whole, **{nested_funnel(name): found.funnel for name, found in below.items()}}
     told = {name: funnel.dumps(found) + b"\n" for name, found in funnels.items()}
-    sketch = sum((shard.sketch for shard in written), Sketch())
     by_table = {"ledger": whole, **{name: found.funnel for name, found in below.items()}}
     finished = Finished(how.run, how.identity, by_table, sketch, captions, spent, how.started, dict(further))
     pages = {**told, **how.pages(finished), **finished.further}
