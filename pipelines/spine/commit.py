@@ -113,7 +113,7 @@ def commit_run(
         | "Spread the shards" >> beam.Reshuffle()
         | "Write the shards" >> beam.Map(_write, how)
     )
-    sketch = shards | "Take their sketches" >> beam.Map(_sketch) | "Add the sketches up" >> beam.CombineGlobally(_added)
+    sketch = shards | "Take their sketches" >> beam.Map(_sketch) | "Add the sketches up" >> beam.CombineGlobally(AddSketches())
     shards = shards | "Leave the sketches" >> beam.Map(_bare) | "Gather the shards" >> beam.combiners.ToList()
     further = [] if pages is None else AsList(pages)
     manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how, further, AsSingleton(sketch)).with_output_types(
@@ -258,9 +258,24 @@ def _sketch(numbered: tuple[int, WrittenShard]) -> Sketch:
     return numbered[1].sketch
 
 
-def _added(sketches: Iterable[Sketch]) -> Sketch:
-    """Return the sum: sketches are added where shards are written, so that no worker ever holds those of all."""
-    return sum(sketches, Sketch())
+class AddSketches(beam.CombineFn):
+    """Adds sketches up one by one where shards are written, so that no worker ever holds those of all."""
+
+    def create_accumulator(self) -> Sketch:
+        """Return the sketch of no rows."""
+        return Sketch()
+
+    def add_input(self, mutable_accumulator: Sketch, element: Sketch) -> Sketch:
+        """Return the sum of both."""
+        return mutable_accumulator + element
+
+    def merge_accumulators(self, accumulators: Iterable[Sketch]) -> Sketch:
+        """Return the sum of all."""
+        return sum(accumulators, Sketch())
+
+    def extract_output(self, accumulator: Sketch) -> Sketch:
+        """Return the sum itself."""
+        return accumulator
 
 
 def _bare(numbered: tuple[int, WrittenShard]) -> tuple[int, WrittenShard]:
