@@ -90,6 +90,7 @@ def paged(served: Served, index: int, limit: int, **asked: Any) -> list[str]:
 
 def test_the_page_is_that_of_the_live_server_under_its_own_policy(served: Served):
     found = served.client.get("/")
+    assert served.client.get("/?run=1").content == found.content
     assert found.status_code == 200
     assert found.content == page.render(None, page.library(), live=True)
     policy = found.headers["content-security-policy"]

@@ -34,6 +34,7 @@ def application(store: Store, page: bytes) -> Starlette:
     held = Held()
     told: Mapping[str, Answer] = {
         "/": lambda _, request: _page(request, page),
+        "/favicon.ico": lambda *_: Response(status_code=204),  # which every browser asks for; the page has none
         "/api/runs": _runs,
         "/api/runs/{index:int}/report": lambda store, request: _json(reports.report(store, *_run(store, request))),
         "/api/runs/{index:int}/columns": lambda store, request: _json(columns.told(columns.allowed(_run(store, request)[1].schema))),
@@ -81,7 +82,7 @@ def _json(value: Any) -> JSONResponse:
 
 
 def _page(request: Request, page: bytes) -> Response:
-    _known(request, ())
+    _known(request, ("run",))  # which the page itself reads
     found = _POLICY.search(page)
     policy = f"{html.unescape(found[1].decode())}; frame-ancestors 'none'" if found else ""
     return Response(page, headers={"Content-Type": "text/html; charset=utf-8", **({"Content-Security-Policy": policy} if policy else {})})
