@@ -1,5 +1,6 @@
 """Files on a store, through Beam's own client of ``gs://``: what is there, what is gone, and what could not be reached."""
 
+import gc
 import io
 import os
 import time
@@ -131,6 +132,17 @@ def test_an_upload_that_is_given_up_half_way_leaves_what_was_there(gcs: GcsServe
     gcs.refuse = lambda _: False
     storage.write("gs://b/f", b"new")
     assert gcs.objects["gs://b/f"].data == b"new"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize("count", [0, 3], ids=["when the upload begins", "with its last byte"])
+def test_what_a_store_refused_does_not_appear_when_the_collector_closes_it(gcs: GcsServer, count: int) -> None:
+    gcs.refuse = lambda use: use == Use("write", "gs://b/f", count)
+    with pytest.raises(EnvironmentFault, match="expected to reach gs://b/f"):
+        storage.write("gs://b/f", b"new")
+    gcs.refuse = lambda _: False
+    gc.collect()
+    assert gcs.objects == {}
 
 
 def test_an_object_whose_name_looks_like_a_pattern_is_itself(gcs: GcsServer) -> None:

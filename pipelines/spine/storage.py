@@ -119,11 +119,11 @@ def write(path: str, data: bytes | pa.Buffer) -> None:
 def writing(path: str) -> Generator[BinaryIO]:
     """Yield a file that becomes ``path`` when the block ends well, and nothing when it does not."""
     if not is_local(path):
-        with tempfile.TemporaryFile() as whole:  # a stream to a store becomes a file when it closes, also after an error
+        with tempfile.TemporaryFile() as whole:
             yield whole
             whole.seek(0)
-            with _reaching(path), FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-                shutil.copyfileobj(whole, file)
+            with _reaching(path):
+                _upload(path, whole)
         return
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f"{TEMPORARY}{uuid.uuid4().hex}-{name}")
@@ -139,6 +139,18 @@ def writing(path: str) -> Generator[BinaryIO]:
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def _upload(path: str, whole: BinaryIO) -> None:
+    """Make the object ``path`` of ``whole``; one that failed is given up for good."""
+    file: Any = FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    try:
+        shutil.copyfileobj(whole, file)
+        file.close()
+    except BaseException:
+        # a close is what makes the object, and the collector closes what was left open: it would appear at any time later
+        getattr(file, "raw", file).close = lambda: None
+        raise
 
 
 @contextmanager
