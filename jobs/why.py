@@ -179,7 +179,8 @@ def _verdict(step: Mapping[str, Any]) -> str:
 def _rollout(rollout: Mapping[str, Any]) -> tuple[str, str]:
     """Return which rollout it is, and by which door it left with what the verifier said of it."""
     name = f"{rollout.get(questions.MODEL.name, '')} {rollout.get(questions.ROLLOUT.name, '')}"
-    told = (questions.REWARD, questions.REWARD_REASON, questions.REWARDED_BY, questions.VERIFIER, questions.FORCED, questions.ANSWER)
+    judged = (questions.REWARD, questions.REWARD_REASON, questions.REWARDED_BY, questions.SECOND_OPINIONS, questions.VERIFIER)
+    told = (*judged, questions.FORCED, questions.ANSWER)
     said = ", ".join(f"{field.name} {rollout[field.name]}" for field in told if field.name in rollout)
     door = KEPT if rollout[c.EXIT.name] == KEPT else f"{rollout[c.EXIT.name]}: {rollout[c.REASON.name]}"
     return name, f"[{door}] {said}".rstrip()

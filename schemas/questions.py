@@ -69,6 +69,11 @@ REWARD = column("reward", pa.float32(), "what the verifier gave, rounded to 4 de
 REWARD_REASON = column("reward_reason", pa.string(), "why, in the verifier's words")
 REWARDED_BY = column("rewarded_by", pa.string(), "the rule that decided: `exact`, `number`, `math_verify`, `judge`, ...")
 VERIFIER = column("verifier", pa.string(), "verifier and version that judged, such as `chart-1`")
+SECOND_OPINIONS = column(
+    "second_opinions",
+    pa.list_(pa.struct([pa.field("by", pa.string()), pa.field("reward", pa.float32()), pa.field("reason", pa.string())])),
+    "what math-verify and the judge say of it too; null where the rollout was not drawn. They change no reward",
+)
 
 # Difficulty.
 PASSES = column(
@@ -167,7 +172,7 @@ QUESTION = pa.schema([c.SAMPLE_ID, *SOURCE, PROMPT, IMAGES, TRUTH, DOMAIN, CHOIC
 """A question as a reader yields it."""
 
 WRITTEN = (MODEL, ROLLOUT, RESPONSE, THINKING, ANSWER, THINKING_OTHER_SCRIPT, c.FINISH_REASON, FORCED)
-JUDGED = (*WRITTEN, REWARD, REWARD_REASON, REWARDED_BY, VERIFIER)
+JUDGED = (*WRITTEN, REWARD, REWARD_REASON, REWARDED_BY, VERIFIER, SECOND_OPINIONS)
 SPENT = (c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS)
 DIFFICULTY = (PASSES, PASS_RATE, PASS_LOW, PASS_HIGH, N_SAMPLES, N_CORRECT, TIER)
 ABOUT = (DOMAIN, c.LANGUAGE, SEEN, TRUTH)

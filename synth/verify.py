@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from schemas import questions as q
 from schemas.exits import Addition
+from synth import second_opinion
+from synth.second_opinion import SecondOpinions, Tasks
 from synth.verifiers.reward import UNDECIDED, Reward, Task, Verifier
 
 UNVERIFIABLE = Reward(None, "no_truth", "")
@@ -20,26 +22,41 @@ AskJudge = Callable[[Sequence[tuple[str, Task]]], Sequence[Reward]]
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Adds ``reward``, ``reward_reason``, ``rewarded_by`` and ``verifier``.
+    """Adds ``reward``, ``reward_reason``, ``rewarded_by``, ``verifier`` and ``second_opinions``.
 
-    Reads ``answer``, ``truth``, ``question``, ``choices`` and ``domain``.
+    Reads ``answer``, ``truth``, ``question``, ``choices`` and ``domain``; for second opinions ``sample_id``, ``model`` and ``rollout``.
     """
 
     version: ClassVar[int] = 1
 
-    def __call__(self, batch: pa.RecordBatch, *, verifiers: Mapping[str, Verifier], judge: AskJudge | None = None) -> Addition:
-        """Return the four columns; a domain without a verifier is ``undecided``, and what is undecided goes to ``judge``."""
+    def __call__(
+        self,
+        batch: pa.RecordBatch,
+        *,
+        verifiers: Mapping[str, Verifier],
+        judge: AskJudge | None = None,
+        second: SecondOpinions | None = None,
+    ) -> Addition:
+        """Return the five columns; a domain without a verifier is ``undecided``, and what is undecided goes to ``judge``.
+
+        What ``second`` draws goes to the judge and to math-verify besides.
+        """
         tasks = _tasks(batch)
         chosen = [task and verifier_of(domain, task.choices, verifiers) for _, task, domain in tasks]
         rewards = [_reward(answer, task, verifier) for (answer, task, _), verifier in zip(tasks, chosen, strict=True)]
-        _ask(rewards, tasks, judge)
-        names = [_name(verifier) for verifier in chosen]
+        drawn = second.drawn(batch, rewards) if second else []
+        opinions = second.of_math_verify(drawn, rewards, tasks) if second else ()
+        open_ = [row for row, reward in enumerate(rewards) if reward.reason == UNDECIDED]
+        said = _judged([*open_, *second_opinion.for_a_judge(drawn, tasks)], tasks, judge)
+        also = second_opinion.column(len(batch), [*opinions, *((row, said[row]) for row in drawn if row in said)])
+        rewards = [said.get(row, reward) if reward.reason == UNDECIDED else reward for row, reward in enumerate(rewards)]
         return Addition(
             {
                 q.REWARD.name: pa.array([r.value for r in rewards], pa.float32()),
                 q.REWARD_REASON.name: pa.array([r.reason for r in rewards], pa.string()),
                 q.REWARDED_BY.name: pa.array([r.by or None for r in rewards], pa.string()),
-                q.VERIFIER.name: pa.array(names, pa.string()),
+                q.VERIFIER.name: pa.array([_name(verifier) for verifier in chosen], pa.string()),
+                q.SECOND_OPINIONS.name: also,
             },
             pa.nulls(len(batch), pa.string()),
             pa.nulls(len(batch), pa.string()),
@@ -51,7 +68,7 @@ def verifier_of(domain: str, choices: Sequence[str] | None, verifiers: Mapping[s
     return verifiers.get(CHOICE if choices else domain)
 
 
-def _tasks(batch: pa.RecordBatch) -> list[tuple[str, Task | None, str]]:
+def _tasks(batch: pa.RecordBatch) -> Tasks:
     """Return for each row the answer, what it is held against, null without a truth, and the domain."""
     columns = (batch.column(f.name).to_pylist() for f in (q.ANSWER, q.TRUTH, q.QUESTION_TEXT, q.CHOICES, q.DOMAIN))
     return [
@@ -66,13 +83,11 @@ def _reward(answer: str, task: Task | None, verifier: Verifier | None) -> Reward
     return Reward(None, UNDECIDED, "") if verifier is None else verifier(answer, task)
 
 
-def _ask(rewards: list[Reward], tasks: Sequence[tuple[str, Task | None, str]], judge: AskJudge | None) -> None:
-    """Put what the judge says in the place of what is undecided."""
-    open_ = [at for at, reward in enumerate(rewards) if reward.reason == UNDECIDED]
-    asked = [(tasks[at][0], task) for at in open_ if (task := tasks[at][1]) is not None]
-    if judge and asked:
-        for at, reward in zip(open_, judge(asked), strict=True):
-            rewards[at] = reward
+def _judged(rows: Sequence[int], tasks: Tasks, judge: AskJudge | None) -> dict[int, Reward]:
+    """Return what the judge says of ``rows``, which it is asked in one batch."""
+    asked = [(row, (answer, task)) for row in rows for answer, task, _ in [tasks[row]] if task is not None]
+    said = judge([pair for _, pair in asked]) if judge and asked else ()
+    return dict(zip((row for row, _ in asked), said, strict=False))
 
 
 def _name(verifier: Verifier | None) -> str | None:

@@ -70,6 +70,12 @@ def test_of_math_verifys_cases_we_accept_none_that_it_calls_different_but_by_pol
 @pytest.mark.parametrize(
     ("truth", "answer", "value"),
     [
+        (r"1-\cos^2 x", r"\sin(x)^2", 1.0),
+        (r"\sin(x^2)", r"\sin(x)^2", 0.0),
+        (r"\log_2(8)^2", "9", 1.0),
+        (r"\frac{d}{dx}x^2", "2x", 1.0),
+        (r"\frac{d^2y}{dx^2}", r"\frac{y}{x^2}", 0.0),
+        (r"\frac{d}{2}", "0.5d", 1.0),
         ("5 cm", "5 km", 0.0),
         ("5 cm", "50 mm", 1.0),
         ("5 cm", "5", 1.0),

@@ -19,6 +19,8 @@ from schemas.exits import Addition, Verdict
 from schemas.protocols import Failure
 from schemas.response import Style
 from synth.judge import Judged
+from synth.second_opinion import SecondOpinions
+from synth.verifiers.maths import Maths
 from synth.verifiers.reward import Reward, Task
 from synth.verify import Verify
 
@@ -90,7 +92,10 @@ def _styled(rule: ResponseStyle, rows: pa.RecordBatch) -> Verdict:
 def _verified(verifiers: VerifierSpec, judge: JudgeBackend | None, rows: pa.RecordBatch) -> Addition:
     split_id = rows.column(c.SPLIT_ID.name)[0].as_py()
     ask = None if judge is None else partial(_said, judge, split_id)
-    return Verify()(rows, verifiers=loaded(verifiers), judge=ask)
+    by_domain = loaded(verifiers)
+    maths = by_domain["math"]
+    second = SecondOpinions(verifiers.second_opinions, maths if isinstance(maths, Maths) else None)
+    return Verify()(rows, verifiers=by_domain, judge=ask, second=second)
 
 
 def _said(judge: JudgeBackend, split_id: str, answers: Sequence[tuple[str, Task]]) -> list[Reward]:

@@ -157,7 +157,10 @@ def _reasoning(sketch: Sketch) -> Json | None:
         ],
         "forced": {label: int(sums[0]) for label, sums in _most(by_kind.get("forced", Labels()))},
         "hopeless": {label: int(sums[0]) for label, sums in _most(by_kind.get("hopeless", Labels()))},
-        "agreement": [],
+        "agreement": [
+            {**_named(label, "first", "second", "said"), **_numbered(rollouts.OUTCOMES, sums)}
+            for label, sums in sorted(by_kind.get("second", Labels()).of.items())
+        ],
     }
 
 

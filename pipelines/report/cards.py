@@ -106,6 +106,8 @@ def _notes(row: Row) -> Iterator[tuple[str, str]]:
     for name in ("names_kept", "names_lost", "names_added", "words_added", "words_seen", "concepts"):
         if found := row.get(name):
             yield name.replace("_", " "), ", ".join(found[:20])
+    for also in row.get("second_opinions") or ():
+        yield f"{also['by'].replace('_', ' ')} says too", also["reason"]
     if row.get("echo"):
         yield "echo", "adds no word"
     for name in ("language", "caption_source", "caption_fault", "duplicate_count", "domain", "model", "reward", "reward_reason",

@@ -11,6 +11,7 @@ from pipelines.report.sketches import Labels, Name, Sums, labelled
 from schemas import columns as c
 from schemas import questions as q
 from schemas.exits import KEPT
+from synth.second_opinion import kind_of
 
 OUTCOMES = ("right", "partial", "wrong", "undecided", "timeout")
 TIERS = (*q.TIERS, "ungraded")
@@ -25,6 +26,8 @@ def labels(table: str, batch: pa.RecordBatch) -> Iterator[tuple[Name, Labels]]:
         yield from _served(table, _columns(batch, model, c.PROMPT_TOKENS, c.COMPLETION_TOKENS, c.ANSWER_SECONDS, c.FINISH_REASON))
     if {q.REWARD.name, q.REWARDED_BY.name, q.DOMAIN.name} <= names:
         yield ("verdicts", table), _verdicts(_columns(batch, q.DOMAIN, q.REWARDED_BY, q.REWARD, q.REWARD_REASON))
+        if q.SECOND_OPINIONS.name in names:
+            yield ("second", table), _second(_columns(batch, q.REWARDED_BY, q.REWARD, q.REWARD_REASON, q.SECOND_OPINIONS))
         forced = [found for found in batch.column(q.FORCED.name).to_pylist() if found]
         yield ("forced", table), labelled(forced, np.ones((len(forced), 1), np.int64))
     if q.PASSES.name in names:
@@ -53,6 +56,14 @@ def _verdicts(rows: Sequence[tuple[Any, ...]]) -> Labels:
     told = [(domain, by or "(nobody)", outcome(reward, reason)) for domain, by, reward, reason in rows]
     counted = [[int(found == name) for name in OUTCOMES] for _, _, found in told]
     return labelled([json.dumps([domain, by], ensure_ascii=False) for domain, by, _ in told], _array(counted, len(OUTCOMES)))
+
+
+def _second(rows: Sequence[tuple[Any, ...]]) -> Labels:
+    """Return by both kinds of verifier and what the first said: rollouts by what the second said."""
+    pairs = [(kind_of(by), outcome(reward, reason), also) for by, reward, reason, opinions in rows for also in opinions or ()]
+    names = [json.dumps([first, kind_of(also["by"]), said]) for first, said, also in pairs]
+    counted = [[int(outcome(also["reward"], also["reason"]) == name) for name in OUTCOMES] for *_, also in pairs]
+    return labelled(names, _array(counted, len(OUTCOMES)))
 
 
 def outcome(reward: float | None, reason: str | None) -> str:

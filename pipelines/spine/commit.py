@@ -13,6 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
+from apache_beam.typehints import with_input_types, with_output_types
 
 from pipelines.report.sketches import Sketch
 from pipelines.spine import forgotten, fragments, funnel, identity, nested, storage
@@ -113,7 +114,8 @@ def commit_run(
         | "Spread the shards" >> beam.Reshuffle()
         | "Write the shards" >> beam.Map(_write, how)
     )
-    sketch = shards | "Take their sketches" >> beam.Map(_sketch) | "Add the sketches up" >> beam.CombineGlobally(AddSketches())
+    sketches = shards | "Take their sketches" >> beam.Map(_sketch).with_output_types(Sketch)
+    sketch = sketches | "Add the sketches up" >> beam.CombineGlobally(AddSketches())
     shards = shards | "Leave the sketches" >> beam.Map(_bare) | "Gather the shards" >> beam.combiners.ToList()
     further = [] if pages is None else AsList(pages)
     manifest: Any = shards | "Write the funnel and the manifest" >> beam.Map(_finish, how, further, AsSingleton(sketch)).with_output_types(
@@ -258,6 +260,8 @@ def _sketch(numbered: tuple[int, WrittenShard]) -> Sketch:
     return numbered[1].sketch
 
 
+@with_input_types(Sketch)
+@with_output_types(Sketch)
 class AddSketches(beam.CombineFn):
     """Adds sketches up one by one where shards are written, so that no worker ever holds those of all."""
 

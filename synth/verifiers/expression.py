@@ -217,6 +217,8 @@ class _Reader:
             index = self._index() if self._peek() == "[" else self._made("n", 2)
             return self._made("root", self._argument(), index)
         node = self._made("/" if name == "frac" else name, self._argument(), self._argument())
+        if _is_derivative(node):
+            raise NotRead
         if self.tokens[self.at - 1].isdigit() and self._peek()[:1].isdigit():
             raise NotRead
         return node
@@ -257,15 +259,31 @@ class _Reader:
         return self._made("^", node, power) if power else node
 
     def _operand(self) -> Node:
-        r"""Read the argument of a function: a bracket, or factors up to a sign or the next function (``\sin 2x \cos x``)."""
+        r"""Read the argument of a function: a bracket, or factors up to a sign or the next function (``\sin 2x \cos x``).
+
+        What stands behind the bracket is the function's: ``\sin(x)^2`` is the square of a sine.
+        """
         if self._peek() in ("(", "[", "{"):
-            return self._power()
+            return self._atom()
         node = self._signed()
         while self._starts_factor() and self._peek() not in ("(", "[", "{") and self._peek().removeprefix("\\") not in FUNCTIONS:
             node = self._made("*", node, self._power())
         if self._peek() == "/":
             raise NotRead
         return node
+
+
+def _is_derivative(fraction: Node) -> bool:
+    """Tell whether a fraction may be ``d/dx`` or ``d^2y/dx^2``, where a d is no factor."""
+    _, over, under = fraction
+    return _leading(over) == _leading(under) == ("v", "d") and under[0] == "*"
+
+
+def _leading(node: Node) -> Node:
+    """Return the first factor of a product, without its exponent."""
+    while node[0] in ("*", "^"):
+        node = node[1]
+    return node
 
 
 def _tokens(text: str) -> list[str]:

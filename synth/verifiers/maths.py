@@ -82,6 +82,10 @@ class Maths:
         truth, said = standard(task.truth), standard(answer)
         return self._by_rule(truth, said, task) or self._by_math_verify(truth, said)
 
+    def by_math_verify(self, answer: str, task: Task) -> Reward:
+        """Return what math-verify alone says of ``answer``."""
+        return self._by_math_verify(standard(task.truth), standard(answer))
+
     def _by_rule(self, truth: str, said: str, task: Task) -> Reward | None:
         if _SPACE.sub("", truth) == _SPACE.sub("", said):
             return Reward(1.0, EQUAL, EXACT)

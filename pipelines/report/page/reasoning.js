@@ -62,10 +62,23 @@ function kindsView(title, counts) {
   return Object.keys(counts).length ? [h("h3", null, title), countsTable(title, ["kind", "rows"], counts)] : null;
 }
 
-/** Whatever is told of pairs of judges, as it is told. */
-function agreementView(pairs) {
-  if (!pairs.length) return null;
-  const names = Object.keys(pairs[0]);
-  const rows = pairs.map((pair) => names.map((name) => (typeof pair[name] === "number" ? figure(measured(pair[name])) : String(pair[name]))));
-  return [h("h3", null, "Where two judged the same rollout"), table("Agreement of judges", names.map(words), rows)];
+/** For each two kinds of verifier that judged the same rollouts: what the first said down, what the second said across. */
+function agreementView(lines) {
+  if (!lines.length) return null;
+  const pairs = [...grouped(lines, ({ first, second }) => `${words(first)} and ${words(second)}`).entries()];
+  return [h("h3", null, "Where two judged the same rollout"), ...pairs.map(([title, own]) => confusion(title, own))];
+}
+
+function confusion(title, lines) {
+  const seen = VERDICTS.filter((verdict) => lines.some((line) => line.said === verdict || line[verdict]));
+  const total = sum(lines.flatMap((line) => VERDICTS.map((verdict) => line[verdict])));
+  const agreed = sum(lines.map((line) => line[line.said]));
+  const rows = seen.map((said) => [words(said), ...seen.map((verdict) => agreementCell(lines.find((line) => line.said === said)?.[verdict] ?? 0, total))]);
+  const { first, second } = lines[0];
+  const head = [`${words(first)} said`, ...seen.map((verdict) => `${words(second)}: ${words(verdict)}`)];
+  return [h("p", null, `${title} agree on ${count(agreed)} of ${count(total)} rollouts, ${share(agreed, total)}.`), table(`Verdicts of ${title}`, head, rows)];
+}
+
+function agreementCell(rows, total) {
+  return shadedCell(count(rows), rows / Math.max(total, 1));
 }
