@@ -219,7 +219,11 @@ def reasoning() -> dict:
         "verdicts": [{"domain": "maths", "by": by, **said} for by in ("rule", "judge <i>")],
         "forced": {"answer": 31, "thought": 4},
         "hopeless": {"never_right": 5},
-        "agreement": [],
+        "agreement": [
+            {"first": "rule", "second": "math_verify", "said": "right", "right": 40, "partial": 0, "wrong": 2, "undecided": 1, "timeout": 0},
+            {"first": "rule", "second": "math_verify", "said": "wrong", "right": 3, "partial": 0, "wrong": 44, "undecided": 0, "timeout": 0},
+            {"first": "math_verify", "second": "judge", "said": "right", "right": 5, "partial": 0, "wrong": 0, "undecided": 0, "timeout": 0},
+        ],
     }
 
 

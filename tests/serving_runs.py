@@ -69,7 +69,8 @@ def under_way(run: Path, output: Path) -> tuple[Path, list[Path]]:
     going = Path(commit.under_way(str(folder)))
     going.parent.mkdir(parents=True)
     told = {name: manifest[name] for name in ("pipeline", "run_id", "passes")}
-    going.write_text(json.dumps({**told, "started": "2026-01-01T00:00:00+00:00"}))
+    declared = json.loads((run / "report.json").read_text())["declared"]
+    going.write_text(json.dumps({**told, "started": "2026-01-01T00:00:00+00:00", "declared": declared}))
     (output / manifest["passes"][-1]).mkdir(parents=True)
     return folder, sorted((run.parent.parent / manifest["passes"][-1]).glob("*.parquet"))
 

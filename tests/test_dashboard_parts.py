@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.dashboard_ledger import write
 from jobs.dashboard import drift, pictures, store
-from jobs.dashboard.cards import card
 from jobs.dashboard.comparison import funnels, metrics
 from jobs.dashboard.prometheus import escaped
 from jobs.dashboard.refusals import Missing
 from jobs.dashboard.runs import open_run
+from pipelines.report.cards import TEXTS, card
 from pipelines.spine.funnel import StepCount
 from tests import images
 
@@ -141,7 +141,7 @@ def test_marks_stand_in_code_points_whatever_their_case_and_never_overlap():
     row = dict.fromkeys(names) | {"split_id": "s", "row": 1, "exit": "kept", "source_path": "/a/b.jpg"}
     row |= {"alt_text": "😀 Old Town, old town of RIGA (a+b)"}
     row |= {"names_kept": ["riga", "(a+b)", "Old Town, old"], "names_lost": ["old town", "nowhere"]}
-    (text,) = card(row, None)["texts"]
+    (text,) = card(row, TEXTS["pair"])["texts"]
     assert [(text["text"][mark["start"] : mark["end"]], mark["kind"]) for mark in text["marks"]] == [
         ("Old Town, old", "kept"),
         ("RIGA", "kept"),

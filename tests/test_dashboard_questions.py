@@ -1,6 +1,7 @@
 """The dashboard over a run of questions, and the queries of its documentation over both kinds of runs."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests import asked, finished, images, jobs, reasoning
 from tests.asked import line
 from tests.jobs import ROOT
 from tests.scripted_server import ScriptedServer
-from tests.serving_runs import serving
+from tests.serving_runs import come, serving, under_way
 
 QUERIES = re.findall(r"```sql\n-- (.+?)\n(.*?)```", (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8"), re.DOTALL)
 
@@ -54,6 +55,19 @@ def test_the_query_that_holds_the_ledger_against_the_manifest_does(runs: dict[st
             found = base.execute(sql).fetchall()
         assert len(found) >= 2
         assert all(told == in_ledger for _, told, in_ledger in found)
+
+
+def test_a_run_of_questions_that_goes_on_counts_questions_and_rollouts_as_the_finished_one(runs: dict[str, Path], tmp_path: Path):
+    run = runs["cold_start"]
+    going, to_come = under_way(run, tmp_path / "out")
+    for fragment in to_come:
+        come(going, fragment)
+    (tmp_path / "scratch").mkdir()
+    with serving(going, scratch=tmp_path / "scratch") as served:
+        told, expected = served.get("/api/runs/0/report"), json.loads((run / "report.json").read_text())
+        assert expected["reasoning"]["verdicts"]
+        for name in ("exits", "funnels", "serving", "bars", "distributions", "shares", "planes", "dead", "reasoning"):
+            assert told[name] == expected[name], name
 
 
 def test_questions_are_shown_with_their_truth_and_their_pictures_where_they_were_kept(runs: dict[str, Path], tmp_path: Path):

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipelines.report import page
 from pipelines.spine import commit
 from tests import finished, jobs
 from tests.scripted_server import ScriptedServer
@@ -48,6 +49,7 @@ def test_a_run_that_goes_on_is_incomplete_and_grows_until_it_is_finished(run: Pa
             come(going, fragment)
             check(served, rows_of(to_come[:number]))
         assert {place(row) for row in finished.rows(run)} == shown(served).keys()
+        check_counts(served, run)
         become(going, run)
         (told,) = served.get("/api/runs")
         assert told["is_complete"]
@@ -89,14 +91,28 @@ def check(served: Served, rows: dict[str, dict[str, Any]]) -> None:
     )
 
 
+def check_counts(served: Served, run: Path) -> None:
+    """Hold what is counted of all fragments against what the finished run counted while it wrote its shards."""
+    told, expected = served.get("/api/runs/0/report"), json.loads((run / "report.json").read_text())
+    for name in ("exits", "funnels", "serving", "bars", "distributions", "shares", "planes", "dead", "spent", "reasoning"):
+        assert told[name] == expected[name], name
+    (shown_,) = [group for group in told["gallery"] if group["kind"] == "kept"]
+    picture = shown_["cards"][0]["thumbnail"]
+    assert served.client.get(picture).headers["content-type"] == "image/webp"
+    at_end = page.embedded((run / "report.html").read_bytes())
+    assert [(g["title"], g["rows"], [c["place"] for c in g["cards"]]) for g in told["gallery"]] == [
+        (g["title"], g["rows"], [c["place"] for c in g["cards"]]) for g in at_end["gallery"]
+    ]
+
+
 def become(going: Path, run: Path) -> None:
     """Finish ``going`` as the graph does: the tables, and the manifest last."""
     Path(commit.under_way(str(going))).unlink()
     for path in run.iterdir():
         if path.is_dir():
             shutil.copytree(path, going / path.name)
-    shutil.copy(run / "funnel.json", going)
-    shutil.copy(run / "manifest.json", going)
+    for name in ("funnel.json", "report.json", "report.html", "manifest.json"):
+        shutil.copy(run / name, going)
 
 
 def place(row: dict[str, Any]) -> str:

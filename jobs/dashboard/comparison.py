@@ -26,7 +26,7 @@ def compare(store: Store, a: tuple[int, Opened], b: tuple[int, Opened]) -> dict[
 
     ``metrics`` is empty where one has no report, as ``without_report`` then says by its index.
     """
-    found = [reports.numbers(run) for _, run in (a, b)]
+    found = [reports.numbers(*run) for run in (a, b)]
     return {
         "metrics": metrics(*found) if all(found) else [],
         "funnel": funnels(*(run.funnels[SAMPLES] for _, run in (a, b))),

@@ -15,6 +15,7 @@ from pipelines.spine import fragments, funnel, nested, storage
 from pipelines.spine import tables as finished
 from pipelines.spine.commit import MANIFEST, under_way
 from pipelines.spine.steps import FUNNEL
+from schemas import questions as q
 
 LEDGER, SAMPLES = "ledger", "samples"
 OPEN = 4096
@@ -50,6 +51,11 @@ class Opened:
         """Columns of the ledger, none where nothing is committed yet."""
         files = self.files()
         return pq.read_schema(files[0]) if files else pa.schema([])
+
+    @property
+    def is_over_questions(self) -> bool:
+        """Whether its rows are questions and not pairs of image and text."""
+        return q.QUESTION_TEXT.name in self.schema.names
 
     @property
     def funnels(self) -> dict[str, list[funnel.StepCount]]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.dashboard import columns, conditions, pictures
-from jobs.dashboard.cards import NAMES, card
 from jobs.dashboard.refusals import Missing, Refused
 from jobs.dashboard.runs import Opened
 from jobs.dashboard.store import Rows, Store
+from pipelines.report.cards import COLUMNS, TEXTS, card
 from schemas import columns as c
 from schemas import questions as q
 
@@ -31,11 +31,12 @@ def page(store: Store, index: int, run: Opened, asked: Mapping[str, str], where:
     met = conditions.where(known, asked, where)
     order = conditions.order(known, asked.get("sort", ""), _flag(asked, "descending"))
     counted = f"select count(*) as n from {rows.sql} where {met.sql}"  # noqa: S608  names are of the allow-list
-    names = ", ".join(f'"{name}"' for name in NAMES if name in schema.names) or "*"
+    names = ", ".join(f'"{name}"' for name in {*COLUMNS, *pictures.NAMES} if name in schema.names) or "*"
     selected = f"select {names} from {rows.sql} where {met.sql} order by {order} limit $limit offset $offset"  # noqa: S608  the same
     values = {**rows.values, **met.values}
     found = store.query(selected, {**values, "limit": limit, "offset": offset})
-    cards = [plain(card(row, pictures.address(index, row))) for row in found]
+    texts = TEXTS["question" if run.is_over_questions else "pair"]
+    cards = [plain({**card(row, texts), "image": pictures.address(index, row)}) for row in found]
     return {"rows": store.query(counted, values)[0]["n"], "samples": cards}
 
 

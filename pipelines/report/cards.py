@@ -14,6 +14,24 @@ AT_MOST = 20_000
 """Characters of a text that a card holds: the rest stands in the ledger (ours)."""
 FULL = 1000
 """What coordinates of a box are thousandths of (paper 2: 0 to 999)."""
+NOTES_LISTED = 20
+"""Entries of a list in a note, at most (ours)."""
+NOTED = (
+    *("clip_score", "caption_clip_score", "clip_model", "names_kept", "names_lost", "names_added", "words_added", "words_seen"),
+    *("words_unsupported", "concepts", "echo", "language", "image_format", "caption_source", "caption_model", "caption_fault"),
+    *("copy_similarity", "nsfw_score", "faces", "ocr_text", "duplicate_count", "url", "http_status", "domain", "model", "reward"),
+    *("reward_reason", "rewarded_by", "forced", "human_tier", "tier", "pass_rate", "n_correct", "n_samples", "hopeless", "seen"),
+    *("label_fault", "benchmark"),
+)
+"""Columns that stand in the small print, as far as a row has them."""
+LABELLED = {"clip_score": "alt text fits", "caption_clip_score": "caption fits", "clip_model": "says", "echo": "adds no word"}
+"""What they are called there, where not by their name."""
+COLUMNS = (
+    *("split_id", "row", "sample_id", "exit", "step", "reason", "value", "threshold", "error", "merged_into", "source_path"),
+    *("source_member", "width", "height", "alt_text", "alt_texts", "caption", "question", "rewritten_from", "choices", "truth", "answer"),
+    *("response", "other_answer", "second_opinions", *NOTED),
+)
+"""Columns that a card is made of, as far as a table has them."""
 
 Json = dict[str, Any]
 Row = Mapping[str, Any]
@@ -100,17 +118,16 @@ def _boxes(row: Row, name: str, size: tuple[int, int] | None) -> list[Json]:
 
 
 def _notes(row: Row) -> Iterator[tuple[str, str]]:
-    for name, label in (("clip_score", "alt text fits"), ("caption_clip_score", "caption fits")):
-        if (score := row.get(name)) is not None:
-            yield label, f"{score:.4f}" + (f" by {row['clip_model']}" if row.get("clip_model") else "")
-    for name in ("names_kept", "names_lost", "names_added", "words_added", "words_seen", "concepts"):
-        if found := row.get(name):
-            yield name.replace("_", " "), ", ".join(found[:20])
+    for name in NOTED:
+        value = row.get(name)
+        if not (value is None or value is False or value in ("", [])):
+            yield LABELLED.get(name, name.replace("_", " ")), _said(value)
     for also in row.get("second_opinions") or ():
         yield f"{also['by'].replace('_', ' ')} says too", also["reason"]
-    if row.get("echo"):
-        yield "echo", "adds no word"
-    for name in ("language", "caption_source", "caption_fault", "duplicate_count", "domain", "model", "reward", "reward_reason",
-                 "rewarded_by", "forced", "tier", "pass_rate", "hopeless", "seen", "label_fault", "benchmark"):  # fmt: skip
-        if (said := row.get(name)) is not None:
-            yield name.replace("_", " "), f"{said:.4g}" if isinstance(said, float) else str(said)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        more = f", and {len(value) - NOTES_LISTED:,} more" if len(value) > NOTES_LISTED else ""
+        return ", ".join(map(str, value[:NOTES_LISTED])) + more
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.report import page
 from pipelines.report.assemble import VERSION, counted
 from pipelines.report.cards import TEXTS
-from pipelines.report.declared import declared, telling_of
+from pipelines.report.declared import telling_of
 from pipelines.report.gallery import Gallery, clusters, groups, pictures_of, sizes
 from pipelines.report.pictures import Picture, Thumbnail, from_source
 from pipelines.report.sketches import Sketch
@@ -90,7 +90,7 @@ def _files(telling: Telling, kind: str, header: Json, run: Finished, pictures: M
     cards = {"clusters": clusters(run.sketch, gallery, sizes(numbers["distributions"])), "gallery": groups(run.sketch, telling, gallery)}
     return {
         REPORT: page.render({**numbers, **cards}, page.library()),
-        DATA: _json({**numbers, "declared": {**declared(telling), "kind": kind}}),
+        DATA: _json({**numbers, "declared": {**telling.declared(), "kind": kind}}),
     }
 
 

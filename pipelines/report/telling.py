@@ -23,6 +23,8 @@ from schemas.exits import DEAD, KEPT, MERGED
 SHOWN, SHOWN_OF_EACH, MEMBERS = 48, 12, 96
 """Cards of the kept and of all rows; of each reason and at each bar; of merged rows (ours: some 500 in all, 2 MB)."""
 MISSING = "(none)"
+OF_BAR = ("key", "step", "reason", "side", "threshold")
+"""What a bar is declared by besides its metric."""
 _NUMBER = re.compile(r"\d+")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\S*/\S+")
 
@@ -106,6 +108,10 @@ class Telling:
                 so_far = Sketch(so_far.sums, so_far.labels, {**so_far.picks, **self._picks(rows, told, so_far.picks)})
         return so_far
 
+    def declared(self) -> dict[str, Any]:
+        """Return this as JSON, metrics and planes by their names; ``pipelines.report.declared`` reads it back."""
+        return {"seed": self.seed, "tables": {name: _declared(told) for name, told in self.tables.items()}}
+
     def _picks(self, rows: Rows, told: Told, known: Mapping[Name, Picks]) -> dict[Name, Picks]:
         names = [name for name in (told.columns or rows.batch.schema.names) if name in rows.batch.schema.names and name not in self.hidden]
         read = partial(_row, rows.batch.select(names))
@@ -113,6 +119,19 @@ class Telling:
             (rows.table, *name): known.get((rows.table, *name), Picks(most)).with_rows(orders, read)
             for name, most, orders in _chosen(rows, told)
         }
+
+
+def _declared(told: Told) -> dict[str, Any]:
+    return {
+        "bars": [
+            {**{name: getattr(bar, name) for name in OF_BAR}, "metric": bar.metric.name, "before": list(bar.before)} for bar in told.bars
+        ],
+        "metrics": [metric.name for metric in told.metrics],
+        "labels": [list(label) for label in told.labels],
+        "planes": [plane.name for plane in told.planes],
+        "verdicts": told.verdicts,
+        "columns": list(told.columns),
+    }
 
 
 def _row(batch: pa.RecordBatch, number: int) -> Mapping[str, Any]:

@@ -129,8 +129,8 @@ def commit_run(
 def under_way(run: str) -> str:
     """Return the file that says of the folder ``run``, which need not be there yet, where its passes leave their fragments.
 
-    It lies below the output folder, ``under-way/PIPELINE-ID.json``: what the manifest will say of the identity of the run, and since
-    when it has been ``started``. It is gone once the run is finished.
+    It lies below the output folder, ``under-way/PIPELINE-ID.json``: what the manifest will say of the identity of the run, since when
+    it has been ``started``, and what its report is ``declared`` to count. It is gone once the run is finished.
     """
     output, pipeline, run_id = run.rstrip("/").rsplit("/", 2)
     return storage.join(output, "under-way", f"{pipeline}-{run_id}.json")
@@ -139,7 +139,8 @@ def under_way(run: str) -> str:
 def begin(how: Commit) -> None:
     """Say that a local run is under way; nobody looks for that on an object store."""
     if storage.is_local(how.run):
-        told = {**how.identity, "started": datetime.now(UTC).isoformat(timespec="seconds")}
+        declared = how.layout.tell and how.layout.tell.declared()
+        told = {**how.identity, "started": datetime.now(UTC).isoformat(timespec="seconds"), "declared": declared}
         storage.write(under_way(how.run), json.dumps(told, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -11,8 +12,18 @@ from schemas.batches import is_equal, take_rows
 from schemas.exits import DEAD, KEPT
 
 Rows = Callable[[pa.RecordBatch], pa.RecordBatch]
-Tell = Callable[[Mapping[str, pa.RecordBatch], Mapping[str, Sequence[str]], Sketch], Sketch]
-"""Given the rows of a fragment by table, the steps of the funnel of each, and a sketch, returns the sketch with those rows."""
+
+
+class Tell(Protocol):
+    """Counts the rows of a run."""
+
+    def __call__(self, tables: Mapping[str, pa.RecordBatch], steps: Mapping[str, Sequence[str]], so_far: Sketch) -> Sketch:
+        """Return ``so_far`` with the rows of a fragment: ``tables`` by name, and the steps of the funnel of each."""
+        ...
+
+    def declared(self) -> dict[str, Any]:
+        """Return what is counted, as JSON: who looks at a run under way counts the same."""
+        ...
 
 
 @dataclass(frozen=True)
