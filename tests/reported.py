@@ -220,9 +220,12 @@ def reasoning() -> dict:
         "forced": {"answer": 31, "thought": 4},
         "hopeless": {"never_right": 5},
         "agreement": [
-            {"first": "rule", "second": "math_verify", "said": "right", "right": 40, "partial": 0, "wrong": 2, "undecided": 1, "timeout": 0},
-            {"first": "rule", "second": "math_verify", "said": "wrong", "right": 3, "partial": 0, "wrong": 44, "undecided": 0, "timeout": 0},
-            {"first": "math_verify", "second": "judge", "said": "right", "right": 5, "partial": 0, "wrong": 0, "undecided": 0, "timeout": 0},
+            {"first": first, "second": second, "said": outcome, **dict(zip(said, counts, strict=True))}
+            for first, second, outcome, counts in (
+                ("rule", "math_verify", "right", (40, 0, 2, 1, 0)),
+                ("rule", "math_verify", "wrong", (3, 0, 44, 0, 0)),
+                ("math_verify", "judge", "right", (5, 0, 0, 0, 0)),
+            )
         ],
     }
 

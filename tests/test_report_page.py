@@ -284,3 +284,11 @@ def test_the_counts_of_a_bin_lie_on_top_of_each_other_and_are_told_under_the_poi
     said = page.locator("[data-bar] .chart svg")
     for text in ("0.22 ≤ v < 1.22 cosine", "kept: 5", "left later: 3", "left here: 2"):
         expect(said).to_contain_text(text)
+
+
+def test_where_two_verifiers_differ_is_told_pair_by_pair(seen: Seen):
+    said = seen.page.locator("#reasoning p").all_inner_texts()
+    assert "rule and math verify agree on 84 of 90 rollouts, 93.3 %." in said
+    assert "math verify and judge agree on 5 of 5 rollouts, 100.0 %." in said
+    table = seen.page.locator("#reasoning table", has=seen.page.get_by_text("Verdicts of rule and math verify"))
+    assert rows(table) == [["right", "40", "2", "1"], ["wrong", "3", "44", "0"], ["undecided", "0", "0", "0"]]
