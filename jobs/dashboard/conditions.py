@@ -11,7 +11,7 @@ from jobs.dashboard.refusals import Refused
 from schemas import columns as c
 from schemas.exits import DEAD, DROPPED, KEPT, MERGED
 
-HAS = "has"
+HAS, ANY = "has", "true"
 COMPARED: Mapping[str, str] = MappingProxyType({"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "=", "ne": "<>"})
 ABOVE_NAN = frozenset({"gt", "ge", "ne"})
 """Operators that DuckDB, to which NaN is the greatest number, holds true of NaN."""
@@ -22,7 +22,7 @@ MOST = 20
 
 @dataclass(frozen=True)
 class Where:
-    """A condition on rows, ``true`` where there is none, and the values that it names."""
+    """A condition on rows, ``ANY`` where there is none, and the values that it names."""
 
     sql: str
     values: Mapping[str, Any]
@@ -38,7 +38,7 @@ def where(columns: Sequence[Column], asked: Mapping[str, str], conditions: Seque
         raise Refused(f"where: expected at most {MOST} conditions, found {len(conditions)}")
     parts = [*_exits(columns, asked), *(_condition(columns, text, f"where_{n}") for n, text in enumerate(conditions))]
     values = {name: value for part in parts for name, value in part.values.items()}
-    return Where(" and ".join(part.sql for part in parts) or "true", values)
+    return Where(" and ".join(part.sql for part in parts) or ANY, values)
 
 
 def order(columns: Sequence[Column], sort: str, descending: bool) -> str:

@@ -16,6 +16,8 @@ from schemas import questions as q
 PLACE = re.compile(r"([0-9a-f]{32}):([0-9]{1,9})")
 SAFE = 2**53
 """Whole numbers from here on are no longer exact in a browser (ECMA-262, Number.MAX_SAFE_INTEGER)."""
+MET = "rows_that_meet"
+"""What the number of rows behind a page is called in its SQL; no column of a ledger has that name."""
 UNTOLD = frozenset({c.IMAGE.name, q.IMAGES.name})
 """Columns that a fragment has and no JSON holds: encoded images."""
 
@@ -30,14 +32,35 @@ def page(store: Store, index: int, run: Opened, asked: Mapping[str, str], where:
     known = columns.allowed(schema)
     met = conditions.where(known, asked, where)
     order = conditions.order(known, asked.get("sort", ""), _flag(asked, "descending"))
-    counted = f"select count(*) as n from {rows.sql} where {met.sql}"  # noqa: S608  names are of the allow-list
     names = ", ".join(f'"{name}"' for name in {*COLUMNS, *pictures.NAMES} if name in schema.names) or "*"
-    selected = f"select {names} from {rows.sql} where {met.sql} order by {order} limit $limit offset $offset"  # noqa: S608  the same
     values = {**rows.values, **met.values}
-    found = store.query(selected, {**values, "limit": limit, "offset": offset})
+    found = store.query(_page(rows, names, met.sql, order), {**values, "limit": limit, "offset": offset})
     texts = TEXTS["question" if run.is_over_questions else "pair"]
     cards = [plain({**card(row, texts), "image": pictures.address(index, row)}) for row in found]
-    return {"rows": store.query(counted, values)[0]["n"], "samples": cards}
+    is_empty = not found and not offset and limit > 0
+    counted = 0 if is_empty else found[0][MET] if found and MET in found[0] else _count(store, rows, met.sql, values)
+    return {"rows": counted, "samples": cards}
+
+
+def _count(store: Store, rows: Rows, met: str, values: Mapping[str, Any]) -> int:
+    return store.query(f"select count(*) as n from {rows.sql} where {met}", values)[0]["n"]  # noqa: S608  names are of the allow-list
+
+
+def _page(rows: Rows, names: str, met: str, order: str) -> str:
+    """Return the question for a page.
+
+    Where rows have a key the condition is asked once, for ``MET`` and the page alike, and what is not sorted by is read of the page alone.
+    """
+    page = f"order by {order} limit $limit offset $offset"
+    if rows.key is None:
+        return f"select {names} from {rows.sql} where {met} {page}"  # noqa: S608  names are of the allow-list
+    keys = f"select {rows.key} from {rows.sql} where"  # noqa: S608  the same
+    shown = f"from {rows.sql} where {rows.key} in"
+    if met == conditions.ANY:
+        return f"select {names} {shown} ({keys} {met} {page}) order by {order}"
+    named = f"select {names}, (select count(*) from met) as {MET} {shown}"  # noqa: S608  the same
+    page_of_met = f"({keys} {rows.key} in (select key from met) {page})"
+    return f"with met(key) as materialized ({keys} {met}) {named} {page_of_met} order by {order}"  # noqa: S608  the same
 
 
 def sample(store: Store, index: int, run: Opened, place: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Rows:
 
     sql: str
     values: Values = field(default_factory=dict[str, Any])
+    key: str | None = None
+    """Column by which a row is found again at once, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Store:
             known = self.copied.get(index)
             if known is None or known[0] != run.stamp:
                 self.copied[index] = known = (run.stamp, self._copy(index, run, known))
-            return Rows(known[1])
+            return Rows(known[1], key="rowid")
 
     def _copy(self, index: int, run: Opened, before: tuple[tuple[int, int], str] | None) -> str:
         """Copy the ledger beside the copy ``before``, which is dropped: it may hold what has been taken down."""
