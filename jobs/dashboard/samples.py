@@ -59,8 +59,8 @@ def _page(rows: Rows, names: str, met: str, order: str) -> str:
     if met == conditions.ANY:
         return f"select {names} {shown} ({keys} {met} {page}) order by {order}"
     named = f"select {names}, (select count(*) from met) as {MET} {shown}"  # noqa: S608  the same
-    page_of_met = f"({keys} {rows.key} in (select key from met) {page})"
-    return f"with met(key) as materialized ({keys} {met}) {named} {page_of_met} order by {order}"  # noqa: S608  the same
+    page_of_met = f"({keys} {rows.key} in (select key from met) {page})"  # noqa: S608  the same
+    return f"with met(key) as materialized ({keys} {met}) {named} {page_of_met} order by {order}"
 
 
 def sample(store: Store, index: int, run: Opened, place: str) -> dict[str, Any]:
