@@ -18,12 +18,14 @@ NOTES_LISTED = 20
 """Entries of a list in a note, at most (ours)."""
 NOTED = (
     *("clip_score", "caption_clip_score", "clip_model", "names_kept", "names_lost", "names_added", "words_added", "words_seen"),
-    *("words_unsupported", "concepts", "echo", "language", "image_format", "caption_source", "caption_model", "caption_fault"),
-    *("copy_similarity", "nsfw_score", "faces", "ocr_text", "duplicate_count", "url", "http_status", "domain", "model", "reward"),
+    *("words_unsupported", "concepts", "echo", "language", "caption_source", "caption_fault"),
+    *("nsfw_score", "faces", "ocr_text", "duplicate_count", "url", "http_status", "domain", "model", "reward"),
     *("reward_reason", "rewarded_by", "forced", "human_tier", "tier", "pass_rate", "n_correct", "n_samples", "hopeless", "seen"),
     *("label_fault", "benchmark"),
 )
 """Columns that stand in the small print, as far as a row has them."""
+COUNTED = frozenset({"duplicate_count", "faces"})
+"""Columns of which zero is nothing to say."""
 LABELLED = {"clip_score": "alt text fits", "caption_clip_score": "caption fits", "clip_model": "says", "echo": "adds no word"}
 """What they are called there, where not by their name."""
 COLUMNS = (
@@ -120,7 +122,7 @@ def _boxes(row: Row, name: str, size: tuple[int, int] | None) -> list[Json]:
 def _notes(row: Row) -> Iterator[tuple[str, str]]:
     for name in NOTED:
         value = row.get(name)
-        if not (value is None or value is False or value in ("", [])):
+        if not (value is None or value is False or value in ("", []) or (value == 0 and name in COUNTED)):
             yield LABELLED.get(name, name.replace("_", " ")), _said(value)
     for also in row.get("second_opinions") or ():
         yield f"{also['by'].replace('_', ' ')} says too", also["reason"]
