@@ -173,7 +173,7 @@ def test_nothing_of_a_sample_is_left_anywhere_and_its_hashes_are(run: Path, tmp_
     row, sought = line(run, number), needles(run, number)
     before = {name: found_in(output, needle) for name, needle in sought.items()}
     assert before["image"] == {"recaption-pass", "recaption/samples"}
-    assert before["url"] == {"annotate", "recaption-pass", "recaption/ledger", "recaption/samples"}
+    assert before["url"] == {"annotate", "recaption-pass", "recaption/ledger", "recaption/report.html", "recaption/samples"}
     assert {"answers", "recaption/samples", "recaption/ledger", "recaption-pass"} <= before["caption"]
     place = f"{row['split_id']}:{row['row']}"
     assert place in {card["place"] for card in cards(run)}

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.report.assemble import counted
-from pipelines.report.declared import declared, telling_of
+from pipelines.report.declared import telling_of
 from pipelines.report.measured import METRICS, PLANES
 from pipelines.report.metrics import Bar, Told, binned, decades, steps
 from pipelines.report.sketches import LABELS, Labels, Pick, Picks, Sketch, labelled
@@ -195,7 +195,7 @@ def test_the_smallest_are_picked_and_only_they_are_read(orders: list[int], most:
 
 
 def test_a_report_tells_what_it_was_counted_by():
-    told = json.loads(json.dumps(declared(TELLING)))
+    told = json.loads(json.dumps(TELLING.declared()))
     assert telling_of(told) == TELLING
 
 
