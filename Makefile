@@ -46,6 +46,7 @@ test: env check
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-serving: env .venv-serving/ready
+	$(BIN)/python -m jobs.fetch echarts
 	$(BIN)/python -m pytest tests/serving
 
 # A real vLLM, apart from our own libraries. It asks for a torch built for CPU by name, which is no package of PyPI: where pip does not
