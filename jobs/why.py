@@ -181,9 +181,13 @@ def _rollout(rollout: Mapping[str, Any]) -> tuple[str, str]:
     name = f"{rollout.get(questions.MODEL.name, '')} {rollout.get(questions.ROLLOUT.name, '')}"
     judged = (questions.REWARD, questions.REWARD_REASON, questions.REWARDED_BY, questions.SECOND_OPINIONS, questions.VERIFIER)
     told = (*judged, questions.FORCED, questions.ANSWER)
-    said = ", ".join(f"{field.name} {rollout[field.name]}" for field in told if field.name in rollout)
+    said = ", ".join(f"{field.name} {_opinion(rollout[field.name])}" for field in told if field.name in rollout)
     door = KEPT if rollout[c.EXIT.name] == KEPT else f"{rollout[c.EXIT.name]}: {rollout[c.REASON.name]}"
     return name, f"[{door}] {said}".rstrip()
+
+
+def _opinion(value: Any) -> str:
+    return " and ".join(f"{one['by']} {one['reason']}" for one in value) if isinstance(value, list) else str(value)
 
 
 def _line(other: Mapping[str, Any]) -> str:

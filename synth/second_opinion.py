@@ -3,7 +3,7 @@
 They change no reward. The report shows where they differ: one weak verifier spoils a whole domain (paper 5.2).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from synth.verifiers.maths import MATH_VERIFY, Maths
 from synth.verifiers.reward import Reward, Task
 
 GATE, JUDGE, RULE = "gate", "judge", "rule"
-KINDS = (RULE, MATH_VERIFY, JUDGE)
 IN_SYMBOLS = frozenset({"math", "physics", "chemistry"})
 """Sub-domains whose answers math-verify can be asked about."""
 IN_WORDS = IN_SYMBOLS | {"chart", "vqa", "long_document", "geo", "counting"}
@@ -26,7 +25,7 @@ Tasks = Sequence[tuple[str, Task | None, str]]
 
 
 def kind_of(by: str) -> str:
-    """Return of which of ``KINDS`` the verdict of ``by`` is."""
+    """Return of which kind the verdict of ``by`` is: ``math_verify``, ``judge``, or ``rule`` for all others."""
     return by if by in (MATH_VERIFY, JUDGE) else RULE
 
 
@@ -35,7 +34,7 @@ class SecondOpinions:
     """Whom else to ask."""
 
     share: float
-    """Of the verdicts that are drawn."""
+    """Of all verdicts, those that are drawn."""
     maths: Maths | None = None
     """Whose math-verify is asked; null asks none."""
 
@@ -56,6 +55,11 @@ class SecondOpinions:
 def for_a_judge(rows: Sequence[int], tasks: Tasks) -> list[int]:
     """Return those of ``rows`` whose answers a judge can be asked about."""
     return [row for row in rows if tasks[row][2] in IN_WORDS and tasks[row][1]]
+
+
+def of_a_judge(rows: Sequence[int], said: Mapping[int, Reward]) -> Iterator[tuple[int, Reward]]:
+    """Yield what a judge ``said`` of ``rows``; where the gate before it spoke, nobody was asked."""
+    yield from ((row, said[row]) for row in rows if row in said and said[row].by == JUDGE)
 
 
 def column(rows: int, said: Iterable[tuple[int, Reward]]) -> pa.Array:

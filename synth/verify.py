@@ -48,7 +48,7 @@ class Verify:
         opinions = second.of_math_verify(drawn, rewards, tasks) if second else ()
         open_ = [row for row, reward in enumerate(rewards) if reward.reason == UNDECIDED]
         said = _judged([*open_, *second_opinion.for_a_judge(drawn, tasks)], tasks, judge)
-        also = second_opinion.column(len(batch), [*opinions, *((row, said[row]) for row in drawn if row in said)])
+        also = second_opinion.column(len(batch), [*opinions, *second_opinion.of_a_judge(drawn, said)])
         rewards = [said.get(row, reward) if reward.reason == UNDECIDED else reward for row, reward in enumerate(rewards)]
         return Addition(
             {
@@ -86,8 +86,9 @@ def _reward(answer: str, task: Task | None, verifier: Verifier | None) -> Reward
 def _judged(rows: Sequence[int], tasks: Tasks, judge: AskJudge | None) -> dict[int, Reward]:
     """Return what the judge says of ``rows``, which it is asked in one batch."""
     asked = [(row, (answer, task)) for row in rows for answer, task, _ in [tasks[row]] if task is not None]
-    said = judge([pair for _, pair in asked]) if judge and asked else ()
-    return dict(zip((row for row, _ in asked), said, strict=False))
+    if judge is None or not asked:
+        return {}
+    return dict(zip((row for row, _ in asked), judge([pair for _, pair in asked]), strict=True))
 
 
 def _name(verifier: Verifier | None) -> str | None:

@@ -66,7 +66,7 @@ def test_a_run_of_questions_that_goes_on_counts_questions_and_rollouts_as_the_fi
     with serving(going, scratch=tmp_path / "scratch") as served:
         told, expected = served.get("/api/runs/0/report"), json.loads((run / "report.json").read_text())
         assert expected["reasoning"]["verdicts"]
-        for name in ("exits", "funnels", "serving", "bars", "distributions", "shares", "planes", "dead", "reasoning"):
+        for name in ("exits", "funnels", "serving", "bars", "distributions", "shares", "planes", "dead", "spent", "reasoning"):
             assert told[name] == expected[name], name
 
 

@@ -74,6 +74,19 @@ def test_each_kind_that_did_not_decide_is_asked_where_it_can_tell(maths: Maths):
     assert len(judge.asked) == 1, "its canaries are paid for once"
 
 
+def test_what_the_gate_before_a_judge_refuses_is_no_opinion_of_the_judge(maths: Maths):
+    def gated(pairs: Sequence[tuple[str, Task]]) -> list[Reward]:
+        return [Reward(0.0, "hedged", "gate") for _ in pairs]
+
+    counted = judged(rollouts([("counting", "3", "3", None)]), maths, 1.0, gated)  # type: ignore[arg-type]
+    assert (counted["reward"], counted["second_opinions"]) == ([1.0], [None])
+
+
+def test_a_judge_that_leaves_an_answer_out_is_no_judge(maths: Maths):
+    with pytest.raises(ValueError, match="shorter"):
+        judged(rollouts([("no such domain", "a", "b", None)] * 2), maths, None, lambda _: [Reward(1.0, "equal", "judge")])  # type: ignore[arg-type]
+
+
 def test_no_reward_changes_and_nothing_drawn_asks_nobody(maths: Maths):
     judge = ScriptedJudge()
     alone, none, every = (judged(rollouts(), maths, share, judge) for share in (None, 0.0, 1.0))

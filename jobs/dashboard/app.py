@@ -36,7 +36,7 @@ def application(store: Store, page: bytes) -> Starlette:
         "/": lambda _, request: _page(request, page),
         "/favicon.ico": lambda *_: Response(status_code=204),  # which every browser asks for; the page has none
         "/api/runs": _runs,
-        "/api/runs/{index:int}/report": lambda store, request: _json(samples.plain(reports.report(*_run(store, request)))),
+        "/api/runs/{index:int}/report": lambda store, request: _json(reports.report(*_run(store, request))),
         "/api/runs/{index:int}/columns": lambda store, request: _json(columns.told(columns.allowed(_run(store, request)[1].schema))),
         "/api/runs/{index:int}/samples": _samples,
         "/api/runs/{index:int}/sample/{place}": _sample,

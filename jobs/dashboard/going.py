@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.dashboard import pictures
-from jobs.dashboard.runs import Opened
+from jobs.dashboard.runs import SAMPLES, Opened
 from pipelines.questions.tables import rollouts
 from pipelines.report.assemble import LEDGER, VERSION, counted
 from pipelines.report.cards import TEXTS
@@ -19,23 +19,20 @@ from pipelines.report.gallery import Gallery, clusters, groups, sizes
 from pipelines.report.pictures import Thumbnail
 from pipelines.report.sketches import Sketch
 from pipelines.report.telling import Telling
-from pipelines.spine import fragments, nested
-from pipelines.spine.steps import counts
+from pipelines.spine import fragments
+from pipelines.spine.shards import steps_of
 from pipelines.spine.tables import place_of
 from schemas import columns as c
-from schemas import questions as q
 
 COUNTED = 4096
 """Fragments whose counts are remembered; those of one are some 100 KB (ours)."""
-HEAVY = frozenset({c.IMAGE.name, q.IMAGES.name, c.IMAGE_EMBEDDING.name, c.MINHASH.name})
-"""Columns that nothing is counted of."""
 
 
 def report(index: int, run: Opened) -> dict[str, Any]:
     """Return the report of ``run`` so far; its pictures are asked of the server one by one."""
-    telling = telling_of(run.told["declared"])
-    sketch = sum((_sketch(path, json.dumps(run.told["declared"])) for path in run.pieces), Sketch())
-    funnels = {LEDGER if name == "samples" else name: told for name, told in run.funnels.items()}
+    telling, declared = telling_of(run.told["declared"]), json.dumps(run.told["declared"])
+    sketch = sum((_sketch(path, declared) for path in run.pieces), Sketch())
+    funnels = {LEDGER if name == SAMPLES else name: told for name, told in run.funnels.items()}
     numbers = counted(telling, sketch, funnels, TITLES)
     gallery = Gallery(TEXTS["question" if run.is_over_questions else "pair"], dict(_pictures(index, sketch)))
     return {
@@ -53,10 +50,9 @@ def report(index: int, run: Opened) -> dict[str, Any]:
 def _sketch(path: str, declared: str) -> Sketch:
     """Return what is ``declared`` to be counted, of one fragment, whose name holds the hash of what is in it."""
     telling = telling_of(json.loads(declared))
-    batch = fragments.one_batch(pq.read_table(path, columns=[name for name in pq.read_schema(path).names if name not in HEAVY]))
-    funnels = {LEDGER: counts(batch), **{name: found.funnel for name, found in nested.told(batch).items()}}
-    steps = {name: [count.step for count in told] for name, told in funnels.items()}
-    return telling(dict(_tables(batch, telling)), steps, Sketch())
+    names = [name for name in pq.read_schema(path).names if name not in telling.hidden]
+    batch = fragments.one_batch(pq.read_table(path, columns=names))
+    return telling(dict(_tables(batch, telling)), steps_of(batch), Sketch())
 
 
 def _tables(batch: pa.RecordBatch, telling: Telling) -> Iterator[tuple[str, pa.RecordBatch]]:

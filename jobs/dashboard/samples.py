@@ -32,14 +32,20 @@ def page(store: Store, index: int, run: Opened, asked: Mapping[str, str], where:
     known = columns.allowed(schema)
     met = conditions.where(known, asked, where)
     order = conditions.order(known, asked.get("sort", ""), _flag(asked, "descending"))
-    names = ", ".join(f'"{name}"' for name in {*COLUMNS, *pictures.NAMES} if name in schema.names) or "*"
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys((*COLUMNS, *pictures.NAMES)) if name in schema.names) or "*"
     values = {**rows.values, **met.values}
     found = store.query(_page(rows, names, met.sql, order), {**values, "limit": limit, "offset": offset})
     texts = TEXTS["question" if run.is_over_questions else "pair"]
     cards = [plain({**card(row, texts), "image": pictures.address(index, row)}) for row in found]
-    is_empty = not found and not offset and limit > 0
-    counted = 0 if is_empty else found[0][MET] if found and MET in found[0] else _count(store, rows, met.sql, values)
-    return {"rows": counted, "samples": cards}
+    counted = _told(found, offset, limit)
+    return {"rows": _count(store, rows, met.sql, values) if counted is None else counted, "samples": cards}
+
+
+def _told(found: Sequence[Mapping[str, Any]], offset: int, limit: int) -> int | None:
+    """Return how many rows meet a request as far as its page tells; a first page without rows tells that there are none."""
+    if found:
+        return found[0].get(MET)
+    return 0 if limit and not offset else None
 
 
 def _count(store: Store, rows: Rows, met: str, values: Mapping[str, Any]) -> int:

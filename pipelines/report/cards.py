@@ -26,7 +26,7 @@ NOTED = (
 """Columns that stand in the small print, as far as a row has them."""
 COUNTED = frozenset({"duplicate_count", "faces"})
 """Columns of which zero is nothing to say."""
-LABELLED = {"clip_score": "alt text fits", "caption_clip_score": "caption fits", "clip_model": "says", "echo": "adds no word"}
+LABELLED = {"clip_score": "alt text fits", "caption_clip_score": "caption fits", "clip_model": "scored by", "echo": "adds no word"}
 """What they are called there, where not by their name."""
 COLUMNS = (
     *("split_id", "row", "sample_id", "exit", "step", "reason", "value", "threshold", "error", "merged_into", "source_path"),

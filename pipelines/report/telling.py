@@ -17,6 +17,7 @@ from pipelines.report.sketches import LABELS, Labels, Name, Order, Picks, Sketch
 from pipelines.spine import funnel
 from pipelines.spine.tables import place_of
 from schemas import columns as c
+from schemas import questions as q
 from schemas.batches import draw
 from schemas.exits import DEAD, KEPT, MERGED
 
@@ -96,8 +97,8 @@ class Telling:
     tables: Mapping[str, Told]
     """By the name of the table: ``ledger``, or that of a nested column."""
     seed: int = 0
-    hidden: tuple[str, ...] = field(default=(c.IMAGE.name, c.IMAGE_EMBEDDING.name, c.MINHASH.name))
-    """Columns that no card shows."""
+    hidden: tuple[str, ...] = field(default=(c.IMAGE.name, q.IMAGES.name, c.IMAGE_EMBEDDING.name, c.MINHASH.name))
+    """Columns that nothing is counted of and no card shows."""
 
     def __call__(self, tables: Mapping[str, pa.RecordBatch], steps: Mapping[str, Sequence[str]], so_far: Sketch) -> Sketch:
         """Return ``so_far`` with the rows of a fragment: ``tables`` by name, and the steps of the funnel of each."""

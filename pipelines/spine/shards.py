@@ -115,9 +115,14 @@ def told_of(batch: pa.RecordBatch, rows: Mapping[str, pa.RecordBatch], layout: L
     """Return ``sketch`` with the fragment ``batch``, whose ``rows`` by table are those that are written."""
     if layout.tell is None:
         return sketch
-    steps = {"ledger": [count.step for count in counts(batch)]}
-    steps |= {name: [count.step for count in found.funnel] for name, found in nested.told(batch).items()}
+    steps = steps_of(batch)
     return layout.tell({name: _selected(rows[name], layout.tables[name].schema) for name in steps if name in rows}, steps, sketch)
+
+
+def steps_of(batch: pa.RecordBatch) -> dict[str, list[str]]:
+    """Return the steps of the funnels in the footer of a fragment: that of the ``ledger``, and those of its nested columns."""
+    funnels = {"ledger": counts(batch), **{name: found.funnel for name, found in nested.told(batch).items()}}
+    return {name: [count.step for count in told] for name, told in funnels.items()}
 
 
 def _selected(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
