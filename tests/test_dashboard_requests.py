@@ -2,6 +2,7 @@
 
 import math
 import operator
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 from benchmarks.dashboard_ledger import write
 from jobs.dashboard.guard import hosts_of
 from tests import finished
-from tests.serving_runs import Served, serving
+from tests.jobs import ROOT
+from tests.serving_runs import Served, command, serving
 
 ROWS = 600
 COMPARED = ("lt", "le", "gt", "ge", "eq", "ne")
@@ -238,3 +240,20 @@ def test_a_ledger_that_changed_is_read_anew(served: Served, run: Path):
     path.write_bytes(data)
     (run / "manifest.json").write_bytes(manifest)
     assert served.get("/api/runs/0/samples", limit=0)["rows"] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["/nosuch"], 1, "error: /nosuch holds no manifest.json: expected the folder of a run"),
+        (["no/such/run"], 1, "under-way/such-run.json is not there"),
+        (["gs://a/b/c"], 1, "lies on an object store"),
+        (["no/such/run", "--port=99999"], 2, "expected a port from 0 to 65535, found '99999'"),
+        (["no/such/run", "--port=-1"], 2, "expected a port from 0 to 65535, found '-1'"),
+    ],
+)
+def test_a_word_that_is_no_run_or_no_port_is_refused_in_one_line(words: list[str], status: int, said: str):
+    ended = subprocess.run(command(*words), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == status
+    assert said in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr

@@ -19,7 +19,7 @@ from pipelines.report import page
 from pipelines.spine import storage
 from schemas.exits import EnvironmentFault
 
-PORT = 8040
+PORT, LAST_PORT = 8040, 65535
 HOST = "127.0.0.1"
 """This machine alone: the page shows whatever the web held, and asks nobody who they are."""
 PATIENCE = 5
@@ -71,8 +71,14 @@ def _stop(*_: object) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m jobs.dashboard", description="Show runs in a browser on this machine.")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run, finished or under way: runs/recaption/ID")
-    parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"port on {HOST}; 0: any that is free (default: {PORT})")
+    parser.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"port on {HOST}; 0: any that is free (default: {PORT})")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to {LAST_PORT}, found {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

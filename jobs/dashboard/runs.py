@@ -78,9 +78,10 @@ def open_run(folder: str) -> Opened:
     if storage.exists(manifest):
         about = os.stat(manifest)
         return Opened(path, finished.open_run(path).manifest, is_complete=True, stamp=(about.st_mtime_ns, about.st_size))
-    going = under_way(path)
-    if not storage.exists(going):
-        raise Refused(f"{folder} holds no {MANIFEST}, and {going} is not there: expected the folder of a run, such as runs/recaption/ID")
+    going = under_way(path) if path.count("/") > 2 else None  # a run lies in the folder of its pipeline, in that of the output
+    if going is None or not storage.exists(going):
+        known = f", and {going} is not there" if going else ""
+        raise Refused(f"{folder} holds no {MANIFEST}{known}: expected the folder of a run, such as runs/recaption/ID")
     told = json.loads(storage.read(going))
     return Opened(path, told, is_complete=False, pieces=_newest(last_pass(path, told)))
 
