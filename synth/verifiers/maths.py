@@ -65,7 +65,7 @@ class Maths:
       number is searched for in a sentence.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     tolerance: float = 1e-6
     """Relative (GLM-V's released reward system, math)."""
